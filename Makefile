@@ -1,0 +1,67 @@
+# Python 3.11 or newer, and make, are all that `make demo` needs. Everything else is installed into .venv.
+
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP = .venv/bin/python -m pip --disable-pip-version-check -q --retries 10 --timeout 30
+LOCK = .venv/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -q
+SECRETS = postgres assessment ras payments nhs-interface social-care supporting-people ilf access-to-work ices dfg
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format generate lock secrets clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.run ## run every service in one process, with a database of its own; needs Python only
+	@.venv/bin/tributary demo $(ARGS)
+
+test: .venv/.dev ## run all tests (with Java 17 and Maven also those on Apache Kafka); ARGS="-k word" for some
+	@.venv/bin/pytest $(ARGS)
+
+check: .venv/.dev ## style, types, imports between parts, generated files, deployment files
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/tributary generate --check
+	.venv/bin/hadolint deploy/Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: .venv/.dev ## let ruff format and repair what it can
+	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
+
+generate: .venv/.dev ## write the generated files anew (schemas, API descriptions, diagrams)
+	@.venv/bin/tributary generate
+
+lock: .venv/.dev ## choose versions anew and write both lock files
+	$(LOCK) --upgrade -o requirements.lock
+	$(LOCK) --upgrade --group dev --constraint requirements.lock -o requirements-dev.lock
+
+# The folder is private, the files are not: Compose hands them to containers with the modes they have here.
+secrets: ## make the database passwords for docker compose, those that do not exist yet
+	@mkdir -p -m 700 deploy/secrets
+	@for name in $(SECRETS); do file=deploy/secrets/$$name; [ -s $$file ] || { \
+		od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > $$file.new && chmod 444 $$file.new && mv $$file.new $$file; }; done
+
+clean: ## remove .venv and caches; the demo's data and the passwords stay
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are written last, so an interrupted installation is simply done again. --no-compile saves a third of
+# the time: Python compiles what it imports, which is a small part.
+.venv/.run: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what it needs into .venv (once; some 30 s) ..."
+	@$(PIP) install --no-compile --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what it needs, and the tools for tests, into .venv (once; about a minute) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch .venv/.run $@
+
+.venv/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) could not make .venv: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }

@@ -1,0 +1,104 @@
+"""One service's database: its own schema and role, transactions that are retried when the fault is transient.
+
+A connection error means *outcome unknown*, never "not committed": the same work is done again with the same ids, and
+the inbox or a unique key makes the repeat harmless.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+T = TypeVar("T")
+
+SESSION_SETTINGS = {
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
+    "transaction_timeout": "30s",
+    "tcp_keepalives_idle": "30",
+}
+"""A worker that is frozen or gone must not keep its row locks (PostgreSQL 17 and later)."""
+
+_TRANSIENT_STATES = ("08", "40001", "40P01", "53", "55P03", "57014", "57P")
+"""Connection lost, serialisation failure, deadlock, out of room or slots, lock or statement time-out, shutting down."""
+
+
+def is_transient(fault: BaseException) -> bool:
+    """Whether trying the same work again can help. Everything else is deterministic: a bug or a bad message."""
+    if isinstance(fault, DBAPIError):
+        state = getattr(fault.orig, "sqlstate", None) or ""
+        return fault.connection_invalidated or isinstance(fault, InterfaceError) or state.startswith(_TRANSIENT_STATES)
+    return isinstance(fault, Raced | OSError | TimeoutError | asyncpg.InternalClientError | asyncpg.InterfaceError)
+
+
+class Raced(Exception):
+    """Somebody else opened the same row first. Nothing was written; the same work again will find it."""
+
+
+class Backoff:
+    """Full jitter between attempts, doubling from `first` to `most` seconds."""
+
+    def __init__(self, first: float = 0.05, most: float = 5.0) -> None:
+        self._next, self._most = first, most
+
+    async def wait(self) -> None:
+        await asyncio.sleep(random.uniform(self._next / 2, self._next))
+        self._next = min(self._next * 2, self._most)
+
+
+class Database:
+    """`schema` is the only one this service sees. `url` is `postgresql://role:password@host:port/name`."""
+
+    def __init__(self, url: str, schema: str, *, pool: int = 4) -> None:
+        self.schema = schema
+        self.engine: AsyncEngine = create_async_engine(
+            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            pool_size=pool,
+            max_overflow=pool,
+            pool_timeout=10,
+            connect_args={
+                "server_settings": {
+                    "search_path": schema,
+                    "application_name": schema,
+                    "jit": "off",
+                    **SESSION_SETTINGS,
+                },
+                "timeout": 10,
+                "command_timeout": 30,
+            },
+        )
+
+    @asynccontextmanager
+    async def begin(self) -> "AsyncIterator[AsyncConnection]":
+        """One transaction: commits at the end of the block, rolls back when it raises."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    async def retrying(self, work: Callable[[], Awaitable[T]], *, attempts: int = 8) -> T:
+        """Run `work` (a whole transaction) again while its fault is transient, at most `attempts` times."""
+        backoff = Backoff()
+        for attempt in range(1, attempts + 1):
+            try:
+                return await work()
+            except Exception as fault:
+                if attempt == attempts or not is_transient(fault):
+                    raise
+                await backoff.wait()
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def rows(result: Any) -> list[Any]:
+    """All rows of a result, as a plain list (Core rows are tuples with names)."""
+    return list(result.all())

@@ -1,0 +1,99 @@
+"""Idempotency: an event is its id and its payload's hash. Same id, same hash: done already, say nothing. Same id,
+other hash: a loud conflict, refused. Behind a parked message of the same person, later ones wait in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from chassis.bus import Record
+from chassis.service import Received
+from chassis.transaction import Transaction, columns
+from contracts.event import EVENTS, Envelope, payload_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record with what could be read of it. `fault` is the coded reason it cannot be handled, or ''."""
+
+    record: Record
+    person_ref: UUID
+    event_id: UUID
+    hash: bytes
+    received: Received[Any] | None
+    fault: str = ""
+
+
+def read(record: Record) -> Message:
+    """Decode one record. Never raises: what cannot be read carries its fault and is parked."""
+    hashed = payload_hash(record.value)
+    try:
+        envelope = Envelope.parse(dict(record.headers))
+    except (KeyError, ValueError, UnicodeDecodeError):
+        return Message(record, _key(record), UUID(bytes=hashed), hashed, None, "envelope_unreadable")
+    kind = EVENTS.get(envelope.type)
+    if kind is None:
+        return Message(record, envelope.subject, envelope.id, hashed, None, "event_type_unknown")
+    try:
+        event = kind.decode(record.value)
+    except ValueError:  # msgspec's decode and validation errors are ValueErrors
+        return Message(record, envelope.subject, envelope.id, hashed, None, "payload_invalid")
+    if event.person_ref != envelope.subject:
+        return Message(record, envelope.subject, envelope.id, hashed, None, "subject_differs")
+    return Message(record, envelope.subject, envelope.id, hashed, Received(event, envelope))
+
+
+def _key(record: Record) -> UUID:
+    """Whose it is when the envelope cannot say: the partition key, or else its hash."""
+    try:
+        return UUID(record.key.decode())
+    except (ValueError, UnicodeDecodeError):
+        return UUID(bytes=payload_hash(record.key))
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """A batch by what is to be done with each message. Repeats with the same body are in none of these."""
+
+    fresh: list[Message]
+    behind_parked: list[Message]
+    conflicts: list[Message]
+
+
+MARK = """
+WITH ins AS (
+  INSERT INTO inbox (event_id, payload_hash)
+  SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:hashes AS bytea[])) AS g(id, hash) ORDER BY id
+  ON CONFLICT DO NOTHING RETURNING event_id
+), waiting AS (
+  SELECT person_ref FROM parked
+  WHERE released_at IS NULL AND blocks AND person_ref = ANY(CAST(:people AS uuid[])) FOR SHARE
+)
+SELECT true AS fresh, event_id AS id FROM ins UNION ALL SELECT false, person_ref FROM waiting
+"""
+KNOWN = "SELECT event_id, payload_hash FROM inbox WHERE event_id = ANY(CAST(:ids AS uuid[]))"
+
+
+async def mark(tx: Transaction, messages: Sequence[Message]) -> Sorted:
+    """Mark the batch in the inbox and sort it. One statement, a second only where something came again."""
+    first: dict[UUID, Message] = {}
+    conflicts: list[Message] = []
+    for message in messages:
+        known = first.setdefault(message.event_id, message)
+        if known.hash != message.hash:
+            conflicts.append(message)
+    ids, hashes, people = columns(list(first.values()), lambda m: m.event_id, lambda m: m.hash, lambda m: m.person_ref)
+    found = (await tx.execute(MARK, {"ids": ids, "hashes": hashes, "people": people})).all()
+    new = {row.id for row in found if row.fresh}
+    waiting = {row.id for row in found if not row.fresh}
+    again = [m for m in first.values() if m.event_id not in new]
+    if again:
+        stored = (await tx.execute(KNOWN, {"ids": [m.event_id for m in again]})).all()
+        hashes_by_id = {row.event_id: bytes(row.payload_hash) for row in stored}
+        conflicts += [m for m in again if hashes_by_id.get(m.event_id, m.hash) != m.hash]
+    fresh = [m for m in first.values() if m.event_id in new]
+    return Sorted(
+        fresh=[m for m in fresh if m.person_ref not in waiting],
+        behind_parked=[m for m in fresh if m.person_ref in waiting],
+        conflicts=conflicts,
+    )

@@ -1,0 +1,69 @@
+"""Parse at the edge: bytes in, a typed value out, or a coded refusal that names the field and never its content."""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from contracts.refusal import FieldFault, Refusal
+
+T = TypeVar("T")
+
+_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_KEY_PATH = re.compile(r" - at `key` in `(?P<path>[^`]*)`$")
+_SAFE_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,39}$")
+_NAMED = re.compile(r"(?P<what>missing required|unknown) field `(?P<name>[^`]*)`")
+
+
+def parse(body: bytes, kind: type[T]) -> T:
+    """Decode and validate JSON. Raises Refusal: malformed_json, unknown_field, missing_field or invalid_field."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as fault:
+        raise _refusal(str(fault)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refusal("malformed_json", "This is not valid JSON. Send one JSON object in UTF-8.") from None
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """The same for a value that is decoded already."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as fault:
+        raise _refusal(str(fault)) from None
+
+
+def _refusal(message: str) -> Refusal:
+    key = _KEY_PATH.search(message)
+    found = key or _PATH.search(message)
+    pointer = to_pointer(found["path"] if found else "$")
+    text = message[: found.start()] if found else message
+    named = _NAMED.search(text)
+    if named:
+        return _named_field(pointer, named["what"], named["name"])
+    detail = "One of the names here is not allowed." if key else _expected(text)
+    return Refusal("invalid_field", detail, [FieldFault(pointer, "invalid_field", detail)])
+
+
+def _named_field(pointer: str, what: str, name: str) -> Refusal:
+    shown = name if _SAFE_NAME.match(name) else "(a name that cannot be shown)"
+    if what == "unknown":
+        code, detail = "unknown_field", "This field is not part of the form. Remove it or check its spelling."
+    else:
+        code, detail = "missing_field", "This field is required."
+    return Refusal(code, detail, [FieldFault(f"{pointer}/{shown}", code, detail)])
+
+
+def _expected(text: str) -> str:
+    """What was expected, from the decoder's own words, which repeat a value only after 'Invalid enum value'."""
+    if text.startswith("Expected"):
+        return text.replace("`", "") + "."
+    if "date" in text.lower():
+        return "Expected a date that exists, as YYYY-MM-DD."
+    return "This is not one of the values allowed here."
+
+
+def to_pointer(path: str) -> str:
+    """`$.work.needs[2].kind` -> `/work/needs/2/kind` (RFC 6901). A key that was sent is never shown."""
+    parts = re.findall(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]", path)
+    return "".join(f"/{name or ('*' if index == '...' else index)}" for name, index in parts)

@@ -1,0 +1,126 @@
+"""Outbox → topic: committed rows, in order per shard. After a crash it sends again; consumers drop the repeats."""
+
+import asyncio
+import uuid
+from typing import Any
+
+from sqlalchemy import text
+
+from chassis import telemetry
+from chassis.bus import Bus, BusUnavailable, Outgoing, Producer
+from chassis.database import Backoff, is_transient
+from chassis.transaction import Transactions
+from contracts.event import Envelope
+
+LEASE_SECONDS = 5
+IDLE_SECONDS = 0.05
+MOST_PER_SHARD = 250
+
+TAKE_LEASE = text(f"""
+UPDATE outbox_cursor SET owner = :me, lease_until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
+WHERE owner = :me OR owner IS NULL OR lease_until < clock_timestamp() RETURNING shard
+""")
+PENDING = text("""
+SELECT o.* FROM outbox_cursor c CROSS JOIN LATERAL (
+  SELECT shard, off, event_id, type, topic, subject, correlation_id, causation_id, traceparent, occurred_at, source,
+         payload
+  FROM outbox WHERE outbox.shard = c.shard AND outbox.off >= c.pos ORDER BY off LIMIT :most
+) o WHERE c.owner = :me
+""")
+ADVANCE = text("""
+UPDATE outbox_cursor c SET pos = g.pos
+FROM unnest(CAST(:shards AS smallint[]), CAST(:positions AS bigint[])) AS g(shard, pos)
+WHERE c.shard = g.shard AND c.owner = :me AND c.pos < g.pos
+""")
+GIVE_UP = text("UPDATE outbox_cursor SET owner = NULL WHERE owner = :me")
+
+
+class Relay:
+    """One per process of a service; the shards' leases decide which process sends. A second owner only repeats."""
+
+    def __init__(self, bus: Bus, transactions: Transactions) -> None:
+        self.bus, self.transactions = bus, transactions
+        self.engine = transactions.database.engine
+        self.me = str(uuid.uuid4())
+        self.log = telemetry.logger(transactions.source)
+        self._leased_until = 0.0
+
+    async def run(self) -> None:
+        backoff = Backoff()
+        while True:
+            producer: Producer | None = None
+            try:
+                producer = await self.bus.producer(self.transactions.source)
+                await self._send_for_ever(producer)
+            except BusUnavailable:
+                self.log.warning("relay_waits_for_bus")
+            except Exception as fault:
+                if not is_transient(fault):
+                    raise
+                self.log.warning("relay_waits_for_database", fault=type(fault).__name__)
+            finally:
+                if producer is not None:
+                    await asyncio.shield(producer.close())
+            await backoff.wait()
+
+    async def _send_for_ever(self, producer: Producer) -> None:
+        idle = IDLE_SECONDS
+        while True:
+            if await self.send_pending(producer):
+                idle = IDLE_SECONDS
+                continue
+            try:
+                await asyncio.wait_for(self.transactions.committed.wait(), idle)
+            except TimeoutError:
+                idle = min(idle * 1.5, 0.5)
+
+    async def send_pending(self, producer: Producer) -> int:
+        """Send what is committed and not sent yet. Returns how many."""
+        self.transactions.committed.clear()
+        await self._hold_lease()
+        async with self.engine.connect() as connection:
+            pending = (await connection.execute(PENDING, {"me": self.me, "most": MOST_PER_SHARD})).all()
+        if not pending:
+            return 0
+        await producer.send([outgoing(row) for row in pending])
+        await self._advance(pending)
+        telemetry.SENT.labels(self.transactions.source).inc(len(pending))
+        return len(pending)
+
+    async def _hold_lease(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._leased_until:
+            return
+        async with self.engine.begin() as connection:
+            await connection.execute(TAKE_LEASE, {"me": self.me})
+        self._leased_until = now + LEASE_SECONDS / 3
+
+    async def _advance(self, pending: Any) -> None:
+        sent: dict[int, int] = {}
+        for row in pending:
+            sent[row.shard] = max(sent.get(row.shard, 0), row.off + 1)
+        async with self.engine.begin() as connection:
+            # losing this in a crash only sends again, so it need not wait for the disk
+            await connection.execute(text("SET LOCAL synchronous_commit = off"))
+            values = {"shards": list(sent), "positions": list(sent.values()), "me": self.me}
+            await connection.execute(ADVANCE, values)
+
+    async def stop(self) -> None:
+        """Let another process take over at once."""
+        async with self.engine.begin() as connection:
+            await connection.execute(GIVE_UP, {"me": self.me})
+
+
+def outgoing(row: Any) -> Outgoing:
+    """An outbox row as a record: CloudEvents headers, the payload untouched."""
+    envelope = Envelope(
+        id=row.event_id,
+        type=row.type,
+        source=row.source,
+        subject=row.subject,
+        time=row.occurred_at,
+        correlation_id=row.correlation_id,
+        causation_id=row.causation_id,
+        traceparent=row.traceparent,
+    )
+    return Outgoing(row.topic, str(row.subject).encode(), bytes(row.payload), envelope.headers())

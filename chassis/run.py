@@ -1,0 +1,169 @@
+"""Run one service: its consumer, its relay, its timers and its API.
+
+python -m chassis.run services.ras
+"""
+
+import asyncio
+import contextlib
+import importlib
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis import telemetry
+from chassis.bus import Bus
+from chassis.bus_embedded import EmbeddedBus
+from chassis.bus_kafka import KafkaBus
+from chassis.consume import Consuming
+from chassis.database import Database, is_transient
+from chassis.migrate import head
+from chassis.relay import Relay
+from chassis.service import Clock, Deps, Service, SystemClock, Timer
+from chassis.settings import Settings
+from chassis.transaction import Transactions
+from chassis.web import build_app
+
+
+class Running:
+    """A service at work. `start` returns once its tasks run; `crashed` ends with the first task that fails."""
+
+    def __init__(
+        self, service: Service, bus: Bus, database: Database, clock: Clock | None = None, pepper: bytes = b""
+    ) -> None:
+        self.service, self.bus, self.database = service, bus, database
+        self.transactions = Transactions(database, service.name, clock or SystemClock())
+        self.consuming = Consuming(service.name, service.handlers, bus, self.transactions)
+        self.relay = Relay(bus, self.transactions)
+        self.deps = Deps(database, self.transactions.clock, pepper, self.transactions)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        work: list[Coroutine[Any, Any, None]] = [self.relay.run()]
+        if self.service.handlers.subscriptions:
+            work.append(self.consuming.run())
+        work.extend(self._timer(timer) for timer in self.service.timers)
+        self._tasks = [asyncio.create_task(w, name=f"{self.service.name}:{i}") for i, w in enumerate(work)]
+
+    async def crashed(self) -> None:
+        """Wait for a task to end, which none should, and raise what ended it."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self.relay.stop(), 2)
+        await self.database.close()
+
+    async def ready(self) -> dict[str, bool]:
+        """Migrations at head, topics made, partitions assigned."""
+        async with self.database.engine.connect() as connection:
+            at = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+        missing = await self.bus.missing_topics(self.service.topics())
+        assigned = not self.service.handlers.subscriptions or self.consuming.ready
+        name = self.service.name
+        return {
+            f"{name}_migrations": at == head(self.service),
+            f"{name}_topics": not missing,
+            f"{name}_assigned": assigned,
+        }
+
+    async def _timer(self, timer: Timer) -> None:
+        """By one process at a time: who holds the advisory lock works, the others skip this round."""
+        lock = text("SELECT pg_try_advisory_xact_lock(hashtext(:name))")
+        name = f"{self.service.schema}.{timer.name}"
+        while True:
+            await asyncio.sleep(timer.seconds)
+            try:
+                async with self.transactions() as tx:
+                    if (await tx.connection.execute(lock, {"name": name})).scalar():
+                        await timer.work(tx)
+            except Exception as fault:
+                if not is_transient(fault):
+                    raise
+                telemetry.logger(self.service.name).warning("timer_waits", timer=timer.name)
+
+
+def app_of(title: str, running: list[Running]) -> FastAPI:
+    """One application over one or more running services."""
+
+    async def ready() -> dict[str, bool]:
+        found: dict[str, bool] = {}
+        for one in running:
+            found |= await one.ready()
+        return found
+
+    routers = [one.service.router(one.deps) for one in running if one.service.router]
+    return build_app(title, routers, ready)
+
+
+@asynccontextmanager
+async def started(running: list[Running]) -> AsyncIterator[None]:
+    for one in running:
+        one.start()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(one.stop() for one in running))
+
+
+def service_named(module: str) -> Service:
+    """The `service` value of a module."""
+    found = importlib.import_module(module).service
+    if not isinstance(found, Service):
+        raise TypeError(f"{module}.service is no Service")
+    return found
+
+
+def role_of(service: Service) -> str:
+    """The database role of a service: it may use its own schema and nothing else."""
+    return f"tributary_{service.schema}"
+
+
+async def make_bus(settings: Settings, engine: AsyncEngine) -> Bus:
+    if settings.bus == "kafka":
+        return KafkaBus(settings.kafka_bootstrap, **settings.kafka_options())
+    return EmbeddedBus(engine)
+
+
+async def serve(service: Service, settings: Settings) -> None:
+    """Run one service until it fails or is told to stop."""
+    database = Database(settings.database_url(role_of(service)), service.schema)
+    bus = await make_bus(settings, database.engine)
+    running = Running(service, bus, database, pepper=settings.pepper())
+    config = uvicorn.Config(
+        app_of(service.title, [running]), settings.host, settings.port, log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    async with started([running]):
+        ends = [asyncio.create_task(server.serve()), asyncio.create_task(running.crashed())]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        for task in ends:
+            if task.done():
+                task.result()
+            else:
+                task.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+    await bus.close()
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 1:
+        raise SystemExit("usage: python -m chassis.run services.ras   (settings: TRIBUTARY_…, see README.md)")
+    settings = Settings()
+    telemetry.set_up_logs(level=settings.log_level, as_json=settings.log_format == "json")
+    asyncio.run(serve(service_named(arguments[0]), settings))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

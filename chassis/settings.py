@@ -1,0 +1,49 @@
+"""What a deployment sets, from the environment (`TRIBUTARY_…`); secrets from files."""
+
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEVELOPMENT_PEPPER = b"development only: set TRIBUTARY_PEPPER_FILE"
+
+
+class Settings(BaseSettings):
+    """One service's settings. `bus` embedded keeps the log in the same database."""
+
+    model_config = SettingsConfigDict(env_prefix="TRIBUTARY_", extra="ignore")
+
+    bus: Literal["embedded", "kafka"] = "embedded"
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    kafka_partitions: int = 12
+    kafka_replication: int = 1
+    database_host: str = "127.0.0.1"
+    database_port: int = 5432
+    database_name: str = "tributary"
+    database_password: SecretStr = SecretStr("")
+    database_password_file: Path | None = None
+    pepper_file: Path | None = None
+    log_level: str = "INFO"
+    log_format: Literal["json", "console"] = "json"
+    host: str = "127.0.0.1"
+    port: int = 8080
+
+    def password(self) -> str:
+        return secret(self.database_password_file) or self.database_password.get_secret_value()
+
+    def pepper(self) -> bytes:
+        return (secret(self.pepper_file) or "").encode() or DEVELOPMENT_PEPPER
+
+    def database_url(self, role: str, password: str = "") -> str:
+        given = quote(password or self.password(), safe="")
+        return f"postgresql://{role}:{given}@{self.database_host}:{self.database_port}/{self.database_name}"
+
+    def kafka_options(self) -> dict[str, Any]:
+        return {"partitions": self.kafka_partitions, "replication": self.kafka_replication}
+
+
+def secret(path: Path | None) -> str | None:
+    """A secret file's text without the newline an editor leaves."""
+    return path.read_text().strip() if path else None

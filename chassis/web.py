@@ -1,0 +1,231 @@
+"""The HTTP edge: problem+json for every error, a body limit, echoed correlation ids, health. No value that was sent
+is ever repeated in an answer."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis import telemetry
+from chassis.database import is_transient
+from contracts.refusal import STATUS, FieldFault, Refusal
+
+MAX_BODY_BYTES = 256 * 1024
+PROBLEM = "application/problem+json"
+CODES_BY_STATUS = {
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take that method."),
+    400: ("malformed_json", "This is not valid JSON. Send one JSON object in UTF-8."),
+    415: ("unsupported_media_type", "Send application/json."),
+}
+
+
+def build_app(title: str, routers: Iterable[APIRouter], ready: Callable[[], Awaitable[dict[str, bool]]]) -> FastAPI:
+    """One FastAPI application. Interactive pages are off: they would load from outside."""
+    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    for router in routers:
+        app.include_router(router, responses=PROBLEM_RESPONSES)
+    app.include_router(_health(ready))
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(CorrelationId)
+    _complete_description(app)
+    return app
+
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    code: {
+        "description": what,
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for code, what in {
+        "4XX": "Refused: see `code` and `errors`",
+        "5XX": "Not now: nothing was stored",
+    }.items()
+}
+
+
+def _health(ready: Callable[[], Awaitable[dict[str, bool]]]) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/livez", summary="Whether this process is alive. A broker or database outage does not fail it.")
+    async def livez() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz", summary="Whether migrations are done, topics made and partitions assigned.")
+    async def readyz() -> JSONResponse:
+        try:
+            checks = await asyncio.wait_for(ready(), 5)
+        except Exception as fault:  # noqa: BLE001 - readiness reports any fault of what it asks; it has none of its own
+            checks = {f"unreachable_{type(fault).__name__}": False}
+        return JSONResponse(checks, 200 if all(checks.values()) else 503)
+
+    return router
+
+
+def problem(refusal: Refusal, request: Request) -> Response:
+    body = refusal.as_problem(request.url.path, request.scope.get("correlation_id", ""))
+    return Response(msgspec.json.encode(body), refusal.status, media_type=PROBLEM)
+
+
+async def _refused(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, Refusal)
+    return problem(fault, request)
+
+
+async def _invalid(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, RequestValidationError)
+    faults = [
+        FieldFault("/" + "/".join(str(p) for p in e["loc"][1:]), "invalid_field", "This value is not allowed here.")
+        for e in fault.errors()
+    ]
+    return problem(Refusal("invalid_field", "The request does not fit. See errors.", faults), request)
+
+
+async def _http(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, HTTPException)
+    code, detail = CODES_BY_STATUS.get(fault.status_code, ("not_found", "This cannot be done here."))
+    return problem(Refusal(code, detail), request)
+
+
+async def _failed(request: Request, fault: Exception) -> Response:
+    if is_transient(fault):
+        return problem(Refusal("unavailable", "Not now: try the same request again shortly."), request)
+    telemetry.logger("web").error(
+        "request_failed", fault=type(fault).__name__, path=request.scope.get("route_path", "")
+    )
+    body = {"type": "about:blank", "title": "Fault", "status": 500, "code": "fault"}
+    return Response(msgspec.json.encode(body), 500, media_type=PROBLEM)
+
+
+class CorrelationId:
+    """Echo X-Correlation-ID, or make one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-correlation-id", b"").decode("latin-1")
+        scope["correlation_id"] = given if _is_uuid(given) else str(uuid.uuid4())
+
+        async def echo(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-correlation-id", scope["correlation_id"].encode()))
+            await send(message)
+
+        await self.app(scope, receive, echo)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return len(text) == 36 and bool(uuid.UUID(text))
+    except ValueError:
+        return False
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class BodyLimit:
+    """Refuse a body over the limit by its announced length, and by what really arrives."""
+
+    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
+        self.app, self.limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > self.limit:
+            await self._refuse(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.limit:
+                raise _TooLarge
+            return message
+
+        try:
+            await self.app(scope, counted, send)
+        except _TooLarge:
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = Refusal("body_too_large", f"The body is over {self.limit // 1024} KiB.")
+        await problem(refusal, Request(scope))(scope, receive, send)
+
+
+def body_of(kind: type[Any]) -> dict[str, Any]:
+    """OpenAPI request body from a msgspec type: the same type that is parsed, its parts under x-components."""
+    (schema,), components = msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}, "x-components": components}
+
+
+def _complete_description(app: FastAPI) -> None:
+    """Serve, and freeze, one valid OpenAPI document: bodies' parts moved under components, and what a problem is."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            described = plain()
+            schemas = described.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = PROBLEM_SCHEMA
+            for path in described["paths"].values():
+                for operation in path.values():
+                    _adopt(schemas, operation.pop("x-components", {}))
+            app.openapi_schema = described
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _adopt(schemas: dict[str, Any], parts: dict[str, Any]) -> None:
+    for name, part in parts.items():
+        if schemas.setdefault(name, part) != part:
+            raise ValueError(f"two request bodies mean different things by {name}")
+
+
+_STRING = {"type": "string"}
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "description": "RFC 9457. `code` is for machines and never changes its meaning; nothing here repeats what was sent.",
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": _STRING,
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": _STRING,
+        "code": {"enum": [*STATUS, "fault"]},
+        "instance": {"type": "string", "format": "uri-reference"},
+        "correlation_id": {"type": "string", "format": "uuid"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": _STRING, "code": _STRING, "detail": _STRING},
+                "required": ["pointer", "code", "detail"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "code"],
+}

@@ -1,0 +1,78 @@
+"""Every service in one process, each with its own schema, role, inbox and outbox: the real path minus the network.
+
+For the demo, for `tributary allocate`, and for tests. Production runs one service a container, on Kafka.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from chassis.bus import Bus
+from chassis.bus_embedded import EmbeddedBus
+from chassis.bus_kafka import KafkaBus
+from chassis.database import Database
+from chassis.run import Running, app_of, role_of, started
+from chassis.service import Clock, Service
+from chassis.settings import DEVELOPMENT_PEPPER
+from deploy.postgres import EmbeddedPostgres
+from deploy.prepare import create_database, engine_for, prepare_database, prepare_topics
+from deploy.services import all_services
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class OneProcess:
+    """All services at work. `running` by service name."""
+
+    running: dict[str, Running]
+    bus: Bus
+
+    def app(self) -> FastAPI:
+        return app_of("Tributary", list(self.running.values()))
+
+
+@asynccontextmanager
+async def one_process(
+    postgres: EmbeddedPostgres,
+    *,
+    database: str = "tributary",
+    kafka: str | None = None,
+    kafka_prefix: str = "",
+    clock: Clock | None = None,
+    services: list[Service] | None = None,
+    progress: Progress = lambda _: None,
+    pepper: bytes = DEVELOPMENT_PEPPER,
+) -> AsyncIterator[OneProcess]:
+    """Prepare and start. `kafka` is a bootstrap address; without it the log is in the database."""
+    services = services if services is not None else all_services()
+    passwords = service_passwords(postgres)
+    await create_database(postgres.url(postgres.superuser, postgres.password, "postgres"), database)
+    owner = engine_for(postgres.url(postgres.superuser, postgres.password, database))
+    await prepare_database(owner, services, lambda s: passwords, progress)
+    progress("topics")
+    bus: Bus = KafkaBus(kafka, prefix=kafka_prefix) if kafka else EmbeddedBus(owner)
+    await prepare_topics(bus, services)
+    running = {
+        s.name: Running(s, bus, Database(postgres.url(role_of(s), passwords, database), s.schema), clock, pepper)
+        for s in services
+    }
+    try:
+        async with started(list(running.values())):
+            yield OneProcess(running, bus)
+    finally:
+        await bus.close()
+        await owner.dispose()
+
+
+def service_passwords(postgres: EmbeddedPostgres) -> str:
+    """The services' password on an embedded server: kept beside its data, so that a restart finds it."""
+    path = Path(postgres.folder.home) / "services.password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text()

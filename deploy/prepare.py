@@ -1,0 +1,106 @@
+"""Make a database and a log ready for every service: roles, schemas, migrations, grants, topics. Safe to repeat.
+
+    python -m deploy.prepare
+
+Runs as the database's superuser; the services themselves never do.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from chassis import migrate
+from chassis.bus import Bus
+from chassis.bus_embedded import EmbeddedBus
+from chassis.run import make_bus, role_of
+from chassis.service import Service, all_topics
+from chassis.settings import Settings, secret
+from deploy.services import all_services
+
+BUS_SCHEMA = "bus"
+
+
+def engine_for(url: str) -> AsyncEngine:
+    return create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), pool_size=2)
+
+
+async def create_database(superuser_url: str, name: str) -> None:
+    """Create the database where it is absent. `superuser_url` is of the `postgres` database."""
+    engine = engine_for(superuser_url).execution_options(isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        found = await connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name})
+        if found.first() is None:
+            await connection.execute(text(f'CREATE DATABASE "{name}"'))
+    await engine.dispose()
+
+
+async def prepare_database(
+    engine: AsyncEngine,
+    services: Sequence[Service],
+    password_of: Callable[[Service], str],
+    progress: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Roles, schemas, migrations and grants, one service a transaction."""
+    async with engine.begin() as connection:
+        await connection.execute(text("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
+        await EmbeddedBus(engine).install(connection)
+    for service in services:
+        progress(f"database: {service.schema}")
+        async with engine.begin() as connection:
+            await _role(connection, role_of(service), password_of(service))
+            await connection.run_sync(_schema, service)
+
+
+async def _role(connection: AsyncConnection, role: str, password: str) -> None:
+    found = await connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+    verb = "CREATE" if found.first() is None else "ALTER"
+    quoted = password.replace("'", "''")
+    await connection.exec_driver_sql(f"{verb} ROLE {role} LOGIN NOSUPERUSER PASSWORD '{quoted}'")
+
+
+def _schema(connection: Connection, service: Service) -> None:
+    role = role_of(service)
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {service.schema}"))
+    migrate.upgrade(connection, service)
+    migrate.make_outbox_months(connection, service.schema, datetime.now(UTC).date())
+    migrate.grant(connection, service, role)
+    for statement in (
+        f"GRANT USAGE ON SCHEMA {BUS_SCHEMA} TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {BUS_SCHEMA} TO {role}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {BUS_SCHEMA} TO {role}",
+    ):
+        connection.execute(text(statement))
+
+
+async def prepare_topics(bus: Bus, services: Sequence[Service]) -> None:
+    await bus.create_topics(all_topics(services))
+
+
+def _password_file(service: Service) -> Path:
+    name = service.schema.removeprefix("stream_").replace("_", "-")
+    return Path("/run/secrets") / name
+
+
+async def main() -> None:
+    """For containers: passwords are files under /run/secrets, one a service, and the superuser's own."""
+    settings, services = Settings(), all_services()
+    admin = settings.model_copy(update={"database_name": "postgres"})
+    await create_database(admin.database_url("postgres"), settings.database_name)
+    engine = engine_for(settings.database_url("postgres"))
+    await prepare_database(
+        engine, services, lambda s: secret(_password_file(s)) or "", lambda line: print(line, file=sys.stderr)
+    )
+    bus = await make_bus(settings, engine)
+    await prepare_topics(bus, services)
+    await bus.close()
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

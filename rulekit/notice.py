@@ -1,0 +1,84 @@
+"""What a notice of another body does to the decision its stream holds. The body decides; what was worked out here only
+prepared it, so a notice stands even where the screen said no, and the reason says that they differ."""
+
+from typing import Any
+
+import msgspec
+
+from contracts.facts import Notice
+from contracts.streams import Line
+from rulekit.reasons import Decision, Reasons, Rule
+from rulekit.stream import Question
+
+NOTICE = Rule(
+    "NOTICE",
+    "The body whose decision this is has decided",
+    "rule book §7.6, §8.5, §10.2, §11.2: the engine screens and prepares, the body decides",
+    "source",
+)
+NOTICE_AMOUNT = Rule(
+    "NOTICE-AMOUNT",
+    "The notice says how much, or confirms an amount already worked out",
+    "rule book §12.2",
+    "design",
+)
+
+
+def apply_notice(question: Question[Any], decision: Decision, notice: Notice) -> Decision:
+    """AWARDED with the notice's amounts (or the provisional ones it confirms), or REFUSED."""
+    reasons = Reasons()
+    confirmed = notice.decision != "refused"
+    reasons.check(NOTICE, confirmed, decision=notice.decision, screened=decision.outcome)
+    if not confirmed:
+        return Decision(
+            outcome="REFUSED",
+            reasons=decision.reasons + reasons.all(),
+            findings=decision.findings,
+            warnings=decision.warnings,
+        )
+    lines = noticed_lines(question, decision, notice)
+    known = reasons.check(NOTICE_AMOUNT, True if lines else None, stated=_states_amount(notice))
+    return Decision(
+        outcome="AWARDED" if known else "UNCLEAR",
+        reasons=decision.reasons + reasons.all(),
+        lines=lines,
+        findings=decision.findings,
+        warnings=decision.warnings + (() if known else ("notice_amount_missing",)),
+        ends_gateway_from=decision.ends_gateway_from,
+    )
+
+
+def noticed_lines(question: Question[Any], decision: Decision, notice: Notice) -> tuple[Line, ...]:
+    """The stream's weekly and one-off line as the notice leaves them; none where no amount is known."""
+    held = {"weekly": _held(decision, "weekly_pence"), "one_off": _held(decision, "one_off_pence")}
+    stated = _states_amount(notice)
+    weekly = notice.weekly_pence if stated else held["weekly"] and held["weekly"].weekly_pence
+    one_off = notice.one_off_pence if stated else held["one_off"] and held["one_off"].one_off_pence
+    found = []
+    if weekly:
+        found.append(_line(question, held["weekly"], notice, weekly_pence=weekly))
+    if one_off:
+        found.append(_line(question, held["one_off"], notice, one_off_pence=one_off))
+    return tuple(found)
+
+
+def _states_amount(notice: Notice) -> bool:
+    return notice.weekly_pence is not None or notice.one_off_pence is not None
+
+
+def _held(decision: Decision, kind: str) -> Line | None:
+    return next((line for line in decision.lines if getattr(line, kind)), None)
+
+
+def _line(question: Question[Any], held: Line | None, notice: Notice, **amount: int) -> Line:
+    stream = question.stream
+    if held is None:
+        held = Line(
+            status="AWARDED",
+            ring_fence=stream.ring_fence,
+            timing=stream.timing,
+            decision_maker=stream.decision_maker,
+            chargeable=False,
+            in_budget=stream.in_budget,
+        )
+    return msgspec.structs.replace(held, status="AWARDED", start=notice.effective_from or held.start, **amount)

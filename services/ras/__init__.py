@@ -1,0 +1,26 @@
+"""Resource allocation, contribution and one Individual Budget out. See README.md."""
+
+from pathlib import Path
+
+from chassis.service import Service, Timer, everybody
+from contracts.budget import BudgetAccepted, BudgetProposed, FactsSupplied, StreamLate
+from contracts.lock import lock
+from services.ras.api import router
+from services.ras.handlers import AUDIENCE, handlers, pass_deadlines
+
+service = Service(
+    name=AUDIENCE,
+    schema="ras",
+    title="Resource allocation and budgets",
+    migrations=Path(__file__).parent / "migrations",
+    publishes=(
+        (FactsSupplied, lambda: tuple(s.name for s in lock().streams if s.needs)),
+        (BudgetProposed, everybody),
+        (BudgetAccepted, everybody),
+        (StreamLate, everybody),
+    ),
+    handlers=handlers,
+    router=router,
+    timers=(Timer("deadlines", 5.0, pass_deadlines),),
+    insert_only=("acceptance",),
+)

@@ -1,0 +1,100 @@
+"""Read a budget, with where every pound comes from, and accept it."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from chassis.parse import parse
+from chassis.service import Deps
+from chassis.transaction import Cause, Transaction
+from chassis.web import body_of
+from contracts.budget import BudgetAccepted
+from contracts.refusal import Refusal
+from services.ras import store
+from services.ras.domain.budget import BudgetCase
+from services.ras.view import BudgetView, view
+
+
+class Acceptance(msgspec.Struct, forbid_unknown_fields=True):
+    """The revision the person accepted, so that nobody accepts what they have not seen."""
+
+    revision: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+def router(deps: Deps) -> APIRouter:
+    routes = APIRouter(tags=["Individual budgets"])
+
+    @routes.get("/budgets/{budget_id}", summary="A budget, with where every pound comes from and may go")
+    async def get_budget(budget_id: UUID) -> Response:
+        async with deps.transactions() as tx:
+            return _as_json(await budget_view(tx, await _ref(tx, budget_id)))
+
+    @routes.get("/assessments/{assessment_ref}/budget", summary="The budget that an assessment led to")
+    async def get_budget_of_assessment(assessment_ref: UUID) -> Response:
+        async with deps.transactions() as tx:
+            return _as_json(await budget_view(tx, assessment_ref))
+
+    @routes.post(
+        "/budgets/{budget_id}/accept",
+        status_code=202,
+        summary="Accept a proposed budget",
+        openapi_extra=body_of(Acceptance),
+    )
+    async def accept_budget(budget_id: UUID, request: Request) -> dict[str, Any]:
+        revision = parse(await request.body(), Acceptance).revision
+        async with deps.transactions() as tx:
+            await accept(tx, budget_id, revision)
+        return {"budget_id": str(budget_id), "revision": revision, "state": "accepted"}
+
+    return routes
+
+
+def _as_json(found: BudgetView) -> Response:
+    return Response(msgspec.json.encode(found), media_type="application/json", headers={"etag": f'"{found.revision}"'})
+
+
+async def _ref(tx: Transaction, budget_id: UUID) -> UUID:
+    ref = await store.ref_of(tx, budget_id)
+    if ref is None:
+        raise Refusal("not_found", "There is no budget of this id.")
+    return ref
+
+
+async def budget_view(tx: Transaction, ref: UUID) -> BudgetView:
+    """Raises Refusal not_found while nothing is known of it."""
+    found = (await budget_views(tx, [ref])).get(ref)
+    if found is None:
+        raise Refusal("not_found", "There is no budget for this assessment yet.")
+    return found
+
+
+async def budget_views(tx: Transaction, refs: list[UUID]) -> dict[UUID, BudgetView]:
+    """Many at once, in two statements."""
+    cases = await store.load(tx, refs)
+    decisions = await store.decisions(tx, list(cases))
+    found = {ref: view(case, decisions[ref]) for ref, case in cases.items()}
+    return {ref: v for ref, v in found.items() if v is not None}
+
+
+async def accept(tx: Transaction, budget_id: UUID, revision: int) -> None:
+    """Record the acceptance, once. Raises Refusal: not_found, budget_not_proposed, budget_conflict."""
+    ref = await _ref(tx, budget_id)
+    case: BudgetCase = (await store.load(tx, [ref]))[ref]
+    budget = case.proposed
+    if budget is None or budget.state != "PROPOSED":
+        raise Refusal("budget_not_proposed", "There is no proposed budget to accept yet, or no longer.")
+    if budget.revision != revision:
+        raise Refusal("budget_conflict", "The budget has changed since. Read it again and accept the newest revision.")
+    if await store.accept(tx, budget_id, revision):
+        accepted = BudgetAccepted(
+            person_ref=case.person_ref,
+            budget_id=budget_id,
+            assessment_ref=ref,
+            revision=revision,
+            council=budget.council,
+            lines=budget.lines,
+            totals=budget.totals,
+        )
+        tx.publish(accepted, Cause(case.correlation_id))

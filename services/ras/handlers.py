@@ -1,0 +1,69 @@
+"""Allocation, contribution and combination, as answers come in."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from chassis.service import Handlers, Received
+from chassis.transaction import Cause, Transaction
+from contracts.assessment import AssessmentFinalised
+from contracts.budget import FactsSupplied
+from contracts.streams import StreamDecided
+from services.ras import store
+from services.ras.domain.answers import Answer
+from services.ras.domain.budget import BudgetCase, Told
+
+handlers = Handlers()
+AUDIENCE = "ras"
+
+
+@handlers.on(AssessmentFinalised, StreamDecided, audience=AUDIENCE)
+async def combine(batch: list[Received[Any]], tx: Transaction) -> None:
+    """Record every question and every answer; tell facts and budgets as they become due."""
+    refs = {r.event.assessment_ref for r in batch}
+    superseded: set[UUID] = {r.event.supersedes for r in batch if getattr(r.event, "supersedes", None)}
+    cases = await store.load(tx, refs | superseded)
+    known = set(cases)
+    for received in batch:
+        event, cause = received.event, Cause.of(received)
+        case = cases.get(event.assessment_ref)
+        if case is None:
+            case = BudgetCase(event.assessment_ref, event.person_ref, cause.correlation_id)
+            cases[event.assessment_ref] = case
+        if isinstance(event, StreamDecided):
+            tell(tx, case.answer(as_answer(event)), cause)
+        else:
+            tell(tx, case.ask(event, received.envelope.time), cause)
+            _supersede(cases.get(event.supersedes))
+    await store.keep_answers(tx, [r.event for r in batch if isinstance(r.event, StreamDecided)])
+    await store.save(
+        tx,
+        new=[c for ref, c in cases.items() if ref not in known],
+        known=[c for ref, c in cases.items() if ref in known],
+    )
+
+
+def _supersede(earlier: BudgetCase | None) -> None:
+    if earlier is not None:
+        earlier.superseded = True
+        if earlier.proposed is not None:
+            earlier.proposed = msgspec.structs.replace(earlier.proposed, state="SUPERSEDED")
+
+
+def as_answer(event: StreamDecided) -> Answer:
+    return Answer(**{name: getattr(event, name) for name in Answer.__struct_fields__})
+
+
+def tell(tx: Transaction, told: Sequence[Told], cause: Cause) -> None:
+    for fact in told:
+        tx.publish(fact, cause, fact.audience if isinstance(fact, FactsSupplied) else "")
+
+
+async def pass_deadlines(tx: Transaction) -> None:
+    """Timer: streams whose clock has passed are late, by an event, and the budget goes on without them."""
+    cases: dict[UUID, BudgetCase] = await store.due(tx)
+    for case in cases.values():
+        tell(tx, case.pass_deadlines(tx.now), Cause(case.correlation_id))
+    await store.save(tx, [], list(cases.values()))

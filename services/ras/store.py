@@ -1,0 +1,171 @@
+"""Budget cases and the answers they rest on, loaded and saved many at a time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from chassis.database import Raced
+from chassis.transaction import Transaction, columns
+from contracts.assessment import AssessmentFinalised
+from contracts.budget import BudgetProposed
+from contracts.streams import StreamDecided
+from services.ras.domain.answers import Answer
+from services.ras.domain.budget import BudgetCase, budget_id
+from services.ras.domain.position import Position
+
+FIELDS = """assessment_ref, person_ref, correlation_id, asked, asked_at, position, supplied_revision, proposed, late,
+  superseded"""
+LOAD = f"""
+SELECT {FIELDS} FROM budget_case WHERE assessment_ref = ANY(CAST(:refs AS uuid[])) ORDER BY assessment_ref FOR UPDATE
+"""
+ANSWERS = "SELECT assessment_ref, stream, payload FROM stream_answer WHERE assessment_ref = ANY(CAST(:refs AS uuid[]))"
+DUE = f"""
+SELECT {FIELDS} FROM budget_case WHERE next_due <= CAST(:now AS timestamptz) ORDER BY next_due LIMIT :most
+FOR UPDATE SKIP LOCKED
+"""
+KEEP_ANSWERS = """
+INSERT INTO stream_answer (assessment_ref, stream, revision, payload)
+SELECT * FROM unnest(CAST(:refs AS uuid[]), CAST(:streams AS text[]), CAST(:revisions AS int[]),
+                     CAST(:payloads AS bytea[]))
+  AS g(ref, stream, revision, payload) ORDER BY ref, stream
+ON CONFLICT (assessment_ref, stream) DO UPDATE SET revision = excluded.revision, payload = excluded.payload
+WHERE stream_answer.revision < excluded.revision
+"""
+ARRAYS = """unnest(CAST(:refs AS uuid[]), CAST(:budgets AS uuid[]), CAST(:people AS uuid[]),
+  CAST(:correlations AS uuid[]), CAST(:asked AS bytea[]), CAST(:asked_at AS timestamptz[]),
+  CAST(:positions AS bytea[]), CAST(:supplied AS int[]),
+  CAST(:proposed AS bytea[]), CAST(:late AS text[]), CAST(:superseded AS boolean[]), CAST(:due AS timestamptz[]),
+  CAST(:revisions AS int[]), CAST(:states AS text[]))
+  AS g(assessment_ref, budget_id, person_ref, correlation_id, asked, asked_at, position, supplied_revision, proposed,
+       late, superseded, next_due, revision, state)"""
+INSERT = f"""
+INSERT INTO budget_case (assessment_ref, budget_id, person_ref, correlation_id, asked, asked_at, position,
+                         supplied_revision, proposed, late, superseded, next_due, revision, state)
+SELECT * FROM {ARRAYS} ORDER BY g.assessment_ref ON CONFLICT (assessment_ref) DO NOTHING
+"""
+UPDATE = f"""
+UPDATE budget_case c SET asked = g.asked, asked_at = g.asked_at, position = g.position, late = g.late,
+  supplied_revision = g.supplied_revision, proposed = g.proposed, superseded = g.superseded, next_due = g.next_due,
+  revision = g.revision, state = g.state
+FROM {ARRAYS} WHERE c.assessment_ref = g.assessment_ref
+"""
+
+
+async def load(tx: Transaction, refs: Iterable[UUID]) -> dict[UUID, BudgetCase]:
+    """The cases that exist, locked in a fixed order, with their answers (without the reasons)."""
+    wanted = sorted(set(refs))
+    return await _with_answers(tx, (await tx.execute(LOAD, {"refs": wanted})).all())
+
+
+async def due(tx: Transaction, most: int = 500) -> dict[UUID, BudgetCase]:
+    """Cases with a clock that has passed, oldest first."""
+    return await _with_answers(tx, (await tx.execute(DUE, {"now": tx.now, "most": most})).all())
+
+
+async def _with_answers(tx: Transaction, rows: Sequence[Any]) -> dict[UUID, BudgetCase]:
+    cases = {row.assessment_ref: _case(row) for row in rows}
+    if cases:
+        for row in (await tx.execute(ANSWERS, {"refs": list(cases)})).all():
+            answer = msgspec.json.decode(row.payload, type=Answer)
+            cases[row.assessment_ref].answers[row.stream] = answer
+    return cases
+
+
+def _case(row: Any) -> BudgetCase:
+    return BudgetCase(
+        row.assessment_ref,
+        row.person_ref,
+        row.correlation_id,
+        asked=_decoded(row.asked, AssessmentFinalised),
+        asked_at=row.asked_at,
+        position=_decoded(row.position, Position),
+        supplied_revision=row.supplied_revision,
+        proposed=_decoded(row.proposed, BudgetProposed),
+        late=frozenset(row.late.split()),
+        superseded=row.superseded,
+    )
+
+
+def _decoded(value: bytes | None, kind: type[Any]) -> Any:
+    return None if value is None else msgspec.json.decode(value, type=kind)
+
+
+def _encoded(value: Any) -> bytes | None:
+    return None if value is None else msgspec.json.encode(value)
+
+
+async def keep_answers(tx: Transaction, decided: Sequence[StreamDecided]) -> None:
+    """Whole, reasons included; the highest revision stays."""
+    if not decided:
+        return
+    newest: dict[tuple[UUID, str], StreamDecided] = {}
+    for one in decided:
+        held = newest.get((one.assessment_ref, one.stream))
+        if held is None or held.revision < one.revision:
+            newest[one.assessment_ref, one.stream] = one
+    refs, streams, revisions, payloads = columns(
+        list(newest.values()),
+        lambda d: d.assessment_ref,
+        lambda d: d.stream,
+        lambda d: d.revision,
+        msgspec.json.encode,
+    )
+    values = {"refs": refs, "streams": streams, "revisions": revisions, "payloads": payloads}
+    await tx.execute(KEEP_ANSWERS, values)
+
+
+async def save(tx: Transaction, new: Sequence[BudgetCase], known: Sequence[BudgetCase]) -> None:
+    """Insert the new, update the known. Raises Raced where a new case was opened by somebody else meanwhile."""
+    if new and (await tx.execute(INSERT, _values(new))).rowcount != len(new):
+        raise Raced("a case was opened by another process")
+    if known:
+        await tx.execute(UPDATE, _values(known))
+
+
+def _values(cases: Sequence[BudgetCase]) -> dict[str, Any]:
+    return {
+        "refs": [c.assessment_ref for c in cases],
+        "budgets": [budget_id(c.assessment_ref) for c in cases],
+        "people": [c.person_ref for c in cases],
+        "correlations": [c.correlation_id for c in cases],
+        "asked": [_encoded(c.asked) for c in cases],
+        "asked_at": [c.asked_at for c in cases],
+        "positions": [_encoded(c.position) for c in cases],
+        "supplied": [c.supplied_revision for c in cases],
+        "proposed": [_encoded(c.proposed) for c in cases],
+        "late": [" ".join(sorted(c.late)) for c in cases],
+        "superseded": [c.superseded for c in cases],
+        "due": [c.next_due() for c in cases],
+        "revisions": [c.proposed.revision if c.proposed else 0 for c in cases],
+        "states": [c.proposed.state if c.proposed else "WAITING" for c in cases],
+    }
+
+
+async def ref_of(tx: Transaction, budget: UUID) -> UUID | None:
+    found = await tx.execute("SELECT assessment_ref FROM budget_case WHERE budget_id = :budget", {"budget": budget})
+    ref: UUID | None = found.scalar_one_or_none()
+    return ref
+
+
+async def decisions(tx: Transaction, refs: Sequence[UUID]) -> dict[UUID, list[StreamDecided]]:
+    """The whole decisions, reasons included, by assessment and in the streams' order."""
+    found: dict[UUID, list[StreamDecided]] = {ref: [] for ref in refs}
+    for row in (await tx.execute(ANSWERS, {"refs": list(refs)})).all():
+        found[row.assessment_ref].append(msgspec.json.decode(row.payload, type=StreamDecided))
+    for held in found.values():
+        held.sort(key=lambda d: d.stream)
+    return found
+
+
+ACCEPT = """
+INSERT INTO acceptance (budget_id, revision, accepted_at) VALUES (:budget, :revision, CAST(:now AS timestamptz))
+ON CONFLICT (budget_id, revision) DO NOTHING RETURNING budget_id
+"""
+
+
+async def accept(tx: Transaction, budget: UUID, revision: int) -> bool:
+    """Whether this is the first time."""
+    values = {"budget": budget, "revision": revision, "now": tx.now}
+    return (await tx.execute(ACCEPT, values)).first() is not None

@@ -1,0 +1,51 @@
+"""A stream's API: the notice of the body that decides, and the decision as it stands."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from chassis.parse import parse
+from chassis.service import Deps
+from chassis.web import body_of
+from contracts.facts import Notice
+from contracts.refusal import FieldFault, Refusal
+from rulekit.stream import Stream
+from streamkit import store
+from streamkit.handlers import notify
+
+
+def router_of(stream: Stream, deps: Deps) -> APIRouter:
+    name = stream.name
+    router = APIRouter(prefix=f"/streams/{name}", tags=[stream.definition.title])
+
+    @router.post(
+        "/assessments/{assessment_ref}/notices",
+        status_code=202,
+        operation_id=f"post_{name}_notice",
+        summary=f"What {stream.definition.decision_maker} decided",
+        openapi_extra=body_of(Notice),
+    )
+    async def post_notice(assessment_ref: UUID, request: Request) -> dict[str, Any]:
+        notice = parse(await request.body(), Notice)
+        if notice.stream != name:
+            fault = FieldFault("/stream", "invalid_field", "This must be the stream the notice is sent to.")
+            raise Refusal("invalid_field", "The notice names another stream.", [fault])
+        async with deps.transactions() as tx:
+            revision = await notify(tx, stream, assessment_ref, notice)
+        return {"assessment_ref": str(assessment_ref), "stream": name, "revision": revision}
+
+    @router.get(
+        "/assessments/{assessment_ref}",
+        operation_id=f"get_{name}_decision",
+        summary="The decision as it stands, with its reasons",
+    )
+    async def get_decision(assessment_ref: UUID) -> Response:
+        async with deps.transactions() as tx:
+            case = (await store.load(tx, [assessment_ref])).get(assessment_ref)
+        if case is None or case.decided is None:
+            raise Refusal("not_found", "This stream holds no decision about that assessment.")
+        return Response(msgspec.json.encode(case.decided), media_type="application/json")
+
+    return router

@@ -1,0 +1,80 @@
+"""A stream's process in four verbs, in the plural: load many, decide each, save many, publish many."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from chassis.service import Handlers, Received
+from chassis.transaction import Cause, Transaction
+from contracts.assessment import AssessmentFinalised
+from contracts.budget import FactsSupplied
+from contracts.event import payload_hash
+from contracts.facts import Notice
+from contracts.refusal import Refusal
+from contracts.streams import StreamDecided
+from rulekit.stream import Stream
+from streamkit import store
+from streamkit.case import StreamCase
+
+
+def handlers_of(stream: Stream) -> Handlers:
+    """A stream reads its own copies of assessments, and the facts it waits for where it needs any."""
+    handlers = Handlers()
+    reads = (AssessmentFinalised, FactsSupplied) if stream.definition.needs else (AssessmentFinalised,)
+
+    @handlers.on(*reads, audience=stream.name)
+    async def decide(batch: list[Received[Any]], tx: Transaction) -> None:
+        cases = await store.load(tx, (r.event.assessment_ref for r in batch))
+        known = set(cases)
+        causes: dict[UUID, Cause] = {}
+        for received in batch:
+            event, cause = received.event, Cause.of(received)
+            causes[event.assessment_ref] = cause
+            case = cases.get(event.assessment_ref)
+            if case is None:
+                case = StreamCase(event.assessment_ref, event.person_ref, cause.correlation_id)
+                cases[event.assessment_ref] = case
+            if isinstance(event, FactsSupplied):
+                case.supply(event)
+            else:
+                case.ask(event)
+        for ref, case in cases.items():
+            publish(tx, case.decide(stream), causes[ref])
+        await _save(tx, cases.values(), known)
+
+    return handlers
+
+
+def publish(tx: Transaction, answer: StreamDecided | None, cause: Cause) -> None:
+    if answer is not None:
+        tx.publish(answer, cause)
+
+
+async def _save(tx: Transaction, cases: Iterable[StreamCase], known: set[UUID]) -> None:
+    cases = list(cases)
+    await store.save(
+        tx,
+        new=[c for c in cases if c.assessment_ref not in known],
+        known=[c for c in cases if c.assessment_ref in known],
+    )
+
+
+async def notify(tx: Transaction, stream: Stream, ref: UUID, notice: Notice) -> int:
+    """Take in what the deciding body said, and decide again. Returns the revision of the answer it led to.
+
+    Raises Refusal: stream_not_asked, notice_conflict. The same notice again changes nothing.
+    """
+    case = (await store.load(tx, [ref])).get(ref)
+    if case is None or case.asked is None:
+        raise Refusal("stream_not_asked", "This stream has not been asked about that assessment.")
+    content_hash = payload_hash(msgspec.json.encode(notice))
+    kept = await store.keep_notice(tx, ref, notice, content_hash)
+    if kept is not None and kept != content_hash:
+        raise Refusal("notice_conflict", "Another notice with this reference says something else. Use a new reference.")
+    if kept is None:
+        case.tell(notice)
+        publish(tx, case.decide(stream), Cause(case.correlation_id))
+        await store.save(tx, [], [case])
+    return case.decided.revision if case.decided else 0

@@ -1,0 +1,112 @@
+"""A stream's cases, loaded and saved many at a time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from chassis.database import Raced
+from chassis.transaction import Transaction, columns
+from contracts.assessment import AssessmentFinalised
+from contracts.budget import FactsSupplied
+from contracts.facts import Notice
+from contracts.streams import StreamDecided
+from streamkit.case import StreamCase
+
+LOAD = """
+SELECT assessment_ref, person_ref, correlation_id, asked, supplied, notice, notice_on, decided
+FROM stream_case WHERE assessment_ref = ANY(CAST(:refs AS uuid[])) ORDER BY assessment_ref FOR UPDATE
+"""
+ARRAYS = """unnest(CAST(:refs AS uuid[]), CAST(:people AS uuid[]), CAST(:correlations AS uuid[]),
+  CAST(:asked AS bytea[]), CAST(:supplied AS bytea[]),
+  CAST(:notices AS bytea[]), CAST(:notice_on AS int[]), CAST(:decided AS bytea[]),
+  CAST(:revisions AS int[]), CAST(:outcomes AS text[]))
+  AS g(assessment_ref, person_ref, correlation_id, asked, supplied, notice, notice_on, decided, revision, outcome)"""
+INSERT = f"""
+INSERT INTO stream_case (assessment_ref, person_ref, correlation_id, asked, supplied, notice, notice_on, decided,
+                         revision, outcome, changed_at)
+SELECT g.*, CAST(:now AS timestamptz) FROM {ARRAYS} ORDER BY g.assessment_ref
+ON CONFLICT (assessment_ref) DO NOTHING
+"""
+UPDATE = f"""
+UPDATE stream_case c SET asked = g.asked, supplied = g.supplied, notice = g.notice, notice_on = g.notice_on,
+  decided = g.decided, revision = g.revision, outcome = g.outcome, changed_at = CAST(:now AS timestamptz)
+FROM {ARRAYS} WHERE c.assessment_ref = g.assessment_ref
+"""
+
+
+async def load(tx: Transaction, refs: Iterable[UUID]) -> dict[UUID, StreamCase]:
+    """The cases that exist, locked in a fixed order."""
+    found = (await tx.execute(LOAD, {"refs": sorted(set(refs))})).all()
+    return {row.assessment_ref: _case(row) for row in found}
+
+
+def _case(row: Any) -> StreamCase:
+    return StreamCase(
+        row.assessment_ref,
+        row.person_ref,
+        row.correlation_id,
+        asked=_decoded(row.asked, AssessmentFinalised),
+        supplied=_decoded(row.supplied, FactsSupplied),
+        notice=_decoded(row.notice, Notice),
+        notice_on=row.notice_on,
+        decided=_decoded(row.decided, StreamDecided),
+    )
+
+
+def _decoded(value: bytes | None, kind: type[Any]) -> Any:
+    return None if value is None else msgspec.json.decode(value, type=kind)
+
+
+def _encoded(value: Any) -> bytes | None:
+    return None if value is None else msgspec.json.encode(value)
+
+
+async def save(tx: Transaction, new: Sequence[StreamCase], known: Sequence[StreamCase]) -> None:
+    """Insert the new, update the known. Raises Raced where a new case was opened by somebody else meanwhile."""
+    if new:
+        result = await tx.execute(INSERT, _values(tx, new))
+        if result.rowcount != len(new):
+            raise Raced("a case was opened by another process")
+    if known:
+        await tx.execute(UPDATE, _values(tx, known))
+
+
+def _values(tx: Transaction, cases: Sequence[StreamCase]) -> dict[str, Any]:
+    names = ("refs", "people", "correlations", "asked", "supplied", "notices", "notice_on", "decided")
+    arrays = columns(
+        cases,
+        lambda c: c.assessment_ref,
+        lambda c: c.person_ref,
+        lambda c: c.correlation_id,
+        lambda c: _encoded(c.asked),
+        lambda c: _encoded(c.supplied),
+        lambda c: _encoded(c.notice),
+        lambda c: c.notice_on,
+        lambda c: _encoded(c.decided),
+    )
+    return {
+        **dict(zip(names, arrays, strict=True)),
+        "revisions": [c.decided.revision if c.decided else 0 for c in cases],
+        "outcomes": [c.decided.outcome if c.decided else "WAITING" for c in cases],
+        "now": tx.now,
+    }
+
+
+KEEP_NOTICE = """
+INSERT INTO notice (assessment_ref, reference, content_hash, received_at, body)
+VALUES (:ref, :reference, :hash, CAST(:now AS timestamptz), :body) ON CONFLICT (assessment_ref, reference) DO NOTHING
+RETURNING reference
+"""
+KNOWN_NOTICE = "SELECT content_hash FROM notice WHERE assessment_ref = :ref AND reference = :reference"
+
+
+async def keep_notice(tx: Transaction, ref: UUID, notice: Notice, content_hash: bytes) -> bytes | None:
+    """Keep a notice for ever. Returns None when it is new, else the hash of what was kept under its reference."""
+    values = {"ref": ref, "reference": notice.reference, "hash": content_hash}
+    body = msgspec.json.encode(notice)
+    if (await tx.execute(KEEP_NOTICE, {**values, "now": tx.now, "body": body})).first():
+        return None
+    known = (await tx.execute(KNOWN_NOTICE, {"ref": ref, "reference": notice.reference})).scalar_one()
+    return bytes(known)

@@ -1,0 +1,77 @@
+"""`tributary`: progress on stderr, data on stdout or in a file. Exit codes: 0 done, 1 some lines were refused,
+2 the command was not understood, 3 it could not be done now."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tributary.options import BusName, Options
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Many funding streams, one accountable Individual Budget.",
+    epilog="Start with: tributary demo",
+)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "  tributary allocate tests/golden/cases.jsonl --out budgets.jsonl\n\n"
+    "  tributary allocate cases.jsonl --bus kafka --council council-b > budgets.jsonl"
+)
+def allocate(
+    cases: Annotated[
+        Path, typer.Argument(help="One JSON object a line: {assessment, notices}. - reads standard input.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the budgets go, one a line. Left out: standard output.")
+    ] = None,
+    bus: Annotated[BusName, typer.Option(help="The log between the services.")] = BusName.embedded,
+    council: Annotated[str, typer.Option(help="The council of lines that do not name one.")] = "council-a",
+    data: Annotated[
+        Path | None, typer.Option(help="Keep the database here. Left out: a new one, removed after.")
+    ] = None,
+    kafka: Annotated[str | None, typer.Option(help="A broker, host:port. Left out: one is started here.")] = None,
+    errors: Annotated[Path | None, typer.Option(help="Also write refused lines here, as JSON lines.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
+) -> None:
+    """Turn assessments into Individual Budgets through every stream."""
+    from tributary import run
+
+    options = Options(bus=bus, council=council, data=data, kafka=kafka, errors=errors, quiet=quiet)
+    raise typer.Exit(run.allocate(cases, out, options))
+
+
+@app.command()
+def demo(
+    bus: Annotated[BusName, typer.Option(help="The log between the services.")] = BusName.embedded,
+) -> None:
+    """Turn the golden cases into budgets and show them, streams side by side."""
+    from tributary.demo import show
+
+    raise typer.Exit(show(bus))
+
+
+@app.command()
+def generate(
+    check: Annotated[bool, typer.Option("--check", help="Only say which generated files are stale.")] = False,
+) -> None:
+    """Write the generated files: streams.lock, schemas, AsyncAPI and OpenAPI documents, docs/flows.md."""
+    from deploy.generate.files import generate as write
+
+    raise typer.Exit(write(check=check))
+
+
+@app.command()
+def schema() -> None:
+    """The JSON Schema of one line of CASES.jsonl, on standard output."""
+    from deploy.generate.schemas import case_line_schema
+
+    typer.echo(case_line_schema())
+
+
+def main() -> None:
+    app()
