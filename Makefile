@@ -47,11 +47,11 @@ clean: ## remove .venv and caches; the demo's data and the passwords stay
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps are written last, so an interrupted installation is simply done again. --no-compile saves a third of
-# the time: Python compiles what it imports, which is a small part.
+# The stamps are written last, so an interrupted installation is simply done again. pip compiles what it installs,
+# so that a start is quick even where PYTHONDONTWRITEBYTECODE is set.
 .venv/.run: requirements.lock pyproject.toml | .venv/bin/python
 	@echo "Installing what it needs into .venv (once; some 30 s) ..."
-	@$(PIP) install --no-compile --require-hashes -r requirements.lock
+	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 

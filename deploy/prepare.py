@@ -82,7 +82,8 @@ async def prepare_topics(bus: Bus, services: Sequence[Service]) -> None:
     await bus.create_topics(all_topics(services))
 
 
-def _password_file(service: Service) -> Path:
+def password_file(service: Service) -> Path:
+    """Where a service's password is, in a container; the file is named as the container is."""
     name = service.schema.removeprefix("stream_").replace("_", "-")
     return Path("/run/secrets") / name
 
@@ -94,7 +95,7 @@ async def main() -> None:
     await create_database(admin.database_url("postgres"), settings.database_name)
     engine = engine_for(settings.database_url("postgres"))
     await prepare_database(
-        engine, services, lambda s: secret(_password_file(s)) or "", lambda line: print(line, file=sys.stderr)
+        engine, services, lambda s: secret(password_file(s)) or "", lambda line: print(line, file=sys.stderr)
     )
     bus = await make_bus(settings, engine)
     await prepare_topics(bus, services)

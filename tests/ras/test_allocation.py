@@ -46,9 +46,7 @@ def said(made: Allocation) -> set[str]:
 
 def test_g01_points_stay_and_the_daughters_share_comes_off_the_money() -> None:
     levels = {"D01": 2, "D02": 3, "D03": 3, "D04": 3, "D05": 2, "D07": 2, "D09": 1, "D10": 2}
-    made = allocate(
-        facts("OP", agreed_levels=levels, carers=[carer({"D04": 0.5, "D01": 0.25})]), council("council-a")
-    )
+    made = allocate(facts("OP", agreed_levels=levels, carers=[carer({"D04": 0.5, "D01": 0.25})]), council("council-a"))
     # 4 + 15 + 6 + 5 + 4 + 4 + 1 + 6 = 45 points x 4.50 = 202.50; 2.5 + 1 = 3.5 points x 4.50 = 15.75
     assert (made.method, made.points, made.price_per_point_pence) == ("points", "45", 450)
     assert money(made) == (20250, 1575, 18675)
@@ -327,9 +325,7 @@ def test_carers_never_raise_the_amount_nor_touch_a_point(
 
 
 @given(LEVELS, st.sampled_from(DOMAINS), SHARES)
-def test_a_higher_level_never_lowers_the_amount(
-    levels: dict[str, int], domain: str, shares: dict[str, float]
-) -> None:
+def test_a_higher_level_never_lowers_the_amount(levels: dict[str, int], domain: str, shares: dict[str, float]) -> None:
     raised = {**levels, domain: min(4, levels.get(domain, 0) + 1)}
     before, after = (
         allocate(facts(agreed_levels=given, carers=[carer(shares)]), council()) for given in (levels, raised)
@@ -345,7 +341,5 @@ def test_an_average_lies_between_the_good_and_the_bad_day(
     bad = {d: max(good.get(d, 0), extra.get(d, 0)) for d in DOMAINS}
     days = {"varies": True, "good_day": {"D01": 0, **good}, "bad_day": bad, "share_bad_days": share}
     between = allocate(facts(fluctuation=days), council()).base_weekly_pence or 0
-    low, high = (
-        allocate(facts(agreed_levels=given), council()).base_weekly_pence or 0 for given in (good, bad)
-    )
+    low, high = (allocate(facts(agreed_levels=given), council()).base_weekly_pence or 0 for given in (good, bad))
     assert low <= between <= high

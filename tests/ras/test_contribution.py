@@ -54,6 +54,8 @@ def test_g04_earnings_and_mobility_do_not_count() -> None:
     made = assess(facts(*income, age=38, council_buys_night_care=True), 33550)
     # 64.50 - 1.25 x (59.15 + 25.25 + 12.30 = 96.70) = 120.875 -> 120.88
     assert (made.contribution_weekly_pence, pence(made, "CHARGE-PROTECTED")) == (0, 12088)
+    assert made.mpc_weekly_pence == 0  # never below nothing: 64.50 - 120.88 is -56.38
+    assert "CHARGE-MINIMUM" not in [reason.rule for reason in made.reasons]
 
 
 def test_g05_seventy_five_per_cent_is_higher_than_the_means_test() -> None:
@@ -144,9 +146,7 @@ def test_nothing_chargeable_is_nothing_to_pay_even_where_a_rate_is_missing() -> 
         (CARE_ACT, 2_325_001, None),
     ],
 )
-def test_capital_at_and_just_over_each_limit(
-    capital: str, pack: str, pence_held: int, tariff: int | None
-) -> None:
+def test_capital_at_and_just_over_each_limit(capital: str, pack: str, pence_held: int, tariff: int | None) -> None:
     made = assess(facts(capital={capital: pence_held, "partner_pence": 9_000_000}), 12345, pack)
     if tariff is None:
         assert (made.outcome, made.contribution_weekly_pence) == ("full_cost", 12345)

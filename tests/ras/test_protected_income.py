@@ -151,22 +151,10 @@ def test_the_councils_addition_to_the_guarantee() -> None:
         *[(kind, False) for kind in ("earnings", "dla_mobility", "pip_mobility", "ilf", "tax_credits")],
         *[(kind, False) for kind in ("child_benefit", "child_maintenance", "winter_fuel", "housing_benefit")],
         *[(kind, False) for kind in ("council_tax_benefit", "other_ignored")],
-        *[
-            (kind, True)
-            for kind in ("income_support", "jsa_income_based", "esa_income_related", "universal_credit")
-        ],
-        *[
-            (kind, True)
-            for kind in ("guarantee_credit", "savings_credit", "state_pension", "incapacity_benefit")
-        ],
-        *[
-            (kind, True)
-            for kind in ("occupational_pension", "attendance_allowance", "dla_care", "carers_allowance")
-        ],
-        *[
-            (kind, True)
-            for kind in ("pip_daily_living", "constant_attendance_allowance", "severe_disability")
-        ],
+        *[(kind, True) for kind in ("income_support", "jsa_income_based", "esa_income_related", "universal_credit")],
+        *[(kind, True) for kind in ("guarantee_credit", "savings_credit", "state_pension", "incapacity_benefit")],
+        *[(kind, True) for kind in ("occupational_pension", "attendance_allowance", "dla_care", "carers_allowance")],
+        *[(kind, True) for kind in ("pip_daily_living", "constant_attendance_allowance", "severe_disability")],
         ("other_countable", True),
     ],
 )

@@ -44,9 +44,7 @@ UNITS = Rule(
     "seed 002 App.1 A",
     "seed",
 )
-BASE = Rule(
-    "RAS-BASE", "What the needs would cost if no carer helped", "seed 001 §9.3; rule book §4.2, §4.3", "seed"
-)
+BASE = Rule("RAS-BASE", "What the needs would cost if no carer helped", "seed 001 §9.3; rule book §4.2, §4.3", "seed")
 CARER = Rule(
     "RAS-CARER",
     "What carers are willing and able to do lowers the money and never the points",
@@ -148,9 +146,7 @@ def allocate(facts: Facts, council: Council) -> Allocation:
         return _outcome_first(facts, council, reasons)
     units, levels = bool(facts.support_units), _has_levels(facts)
     method = "units" if units and (council.ras == "units" or not levels) else "points"
-    reasons.note(
-        MODEL, method=method, council_model=council.ras, units_measured=units, levels_measured=levels
-    )
+    reasons.note(MODEL, method=method, council_model=council.ras, units_measured=units, levels_measured=levels)
     return _by_units(facts, council, reasons) if method == "units" else _by_points(facts, council, reasons)
 
 
@@ -182,9 +178,7 @@ def _by_points(facts: Facts, council: Council, reasons: Reasons) -> Allocation:
     if group == "MH" and not council.ras_in_mental_health:
         reasons.note(CEILING_ONLY, group=group)
         warnings = ("ras_sets_ceiling_only",)
-    made = Allocation(
-        method="points", group=group, points=points, price_per_point_pence=per_point, domains=scored.rows
-    )
+    made = Allocation(method="points", group=group, points=points, price_per_point_pence=per_point, domains=scored.rows)
     return _finish(made, council, reasons, base=base, carer=carer, warnings=warnings)
 
 
@@ -225,9 +219,7 @@ def _finish(
     )
 
 
-def _unit_row(
-    unit: SupportUnits, council: Council, shares: dict[Domain, Decimal], reasons: Reasons
-) -> UnitRow:
+def _unit_row(unit: SupportUnits, council: Council, shares: dict[Domain, Decimal], reasons: Reasons) -> UnitRow:
     price = unit_prices(council.unit_prices).price(unit.unit)
     quantity, part, carer = _exact(unit.quantity), _exact(unit.share), shares.get(unit.domain, ZERO)
     weekly = quantity * part * price.pence
@@ -268,9 +260,7 @@ def _score(facts: Facts, council: Council) -> _Scored:
     return _Scored(tuple(rows), total, carers)
 
 
-def _row(
-    domain: Domain, level: int, points: Decimal | int, share: Decimal, good_day: int | None
-) -> DomainPoints:
+def _row(domain: Domain, level: int, points: Decimal | int, share: Decimal, good_day: int | None) -> DomainPoints:
     return DomainPoints(
         domain=domain,
         level=level,

@@ -186,9 +186,10 @@ class BudgetCase:
     def _state(self) -> BudgetState:
         if self.superseded:
             return "SUPERSEDED"
-        if not self.is_complete:
+        eligible = self.position.eligible if self.position is not None else None
+        if not self.is_complete or eligible is None:
             return "WAITING"
-        return "PROPOSED" if self.position is not None and self.position.eligible else "NO_BUDGET"
+        return "PROPOSED" if eligible else "NO_BUDGET"
 
     def _warnings(self, contribution: Contribution | None) -> tuple[str, ...]:
         found = [f"{s}:{w}" for s, a in sorted(self.answers.items()) for w in a.warnings]
@@ -206,26 +207,40 @@ class BudgetCase:
         left = contribution.contribution_weekly_pence or 0 if contribution else 0
         placed = []
         for line in found:
-            share = min(left, line.weekly_pence or 0) if line.chargeable and line.in_budget else 0
-            left -= share
+            if not line.chargeable or line.weekly_pence is None:
+                placed.append(line)
+                continue
+            # an ended line keeps the charge it had, and takes nothing of what is charged now
+            own = self._own_charge() if line.status == "ENDED" else left
+            share = min(own, line.weekly_pence)
+            left -= 0 if line.status == "ENDED" else share
             placed.append(msgspec.structs.replace(line, contribution_pence=share))
         return tuple(placed), contribution
 
+    def _own_charge(self) -> int:
+        """On the council's line alone, weekly pence; 0 while it cannot be worked out."""
+        charge = self.position.contribution if self.position else None
+        return charge.contribution_weekly_pence or 0 if charge else 0
+
     def contribution(self, asked: AssessmentFinalised, lines: Iterable[BudgetLine]) -> Contribution | None:
-        """The person's contribution on all chargeable lines; None where the gateway is not open."""
+        """The person's contribution on all chargeable lines, inside the budget or beside it: worked out once (§5.6).
+
+        None where nothing can be charged for, or the gateway has not been answered.
+        """
         position = self.position
-        if position is None or position.contribution is None:
+        if position is None or position.eligible is None:
             return None
         gateways = {a.stream for a in asked.roll_call if a.gateway}
         others = sum(
             line.weekly_pence or 0
             for line in lines
-            if line.chargeable and line.in_budget and line.stream not in gateways and line.status != "REFUSED"
+            if line.chargeable and line.stream not in gateways and line.status in ("AWARDED", "PROVISIONAL")
         )
         if not others:
             return position.contribution
         facts = msgspec.json.decode(asked.facts, type=Facts)
-        return contribution_on(asked, facts, self.council, position.weekly_pence or 0, others)
+        council_pence = 0 if position.ended_from else position.weekly_pence or 0
+        return contribution_on(asked, facts, self.council, council_pence, others)
 
     def _lines_of(self, asked: Asked) -> list[BudgetLine]:
         answer = self.answers.get(asked.stream)

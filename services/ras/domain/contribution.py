@@ -214,9 +214,7 @@ def _tariff(test: _Test) -> int | None:
         return test.reasons.calculate(TARIFF, 0, lower, capital_pence=capital)
     step, each = test.rates["tariff_per"], test.rates["tariff_each"]
     steps = -(-(capital - lower.pence) // step.pence)
-    return test.reasons.calculate(
-        TARIFF, steps * each.pence, lower, step, each, capital_pence=capital, steps=steps
-    )
+    return test.reasons.calculate(TARIFF, steps * each.pence, lower, step, each, capital_pence=capital, steps=steps)
 
 
 def _means_test(test: _Test, policy: "_Policy", tariff: int) -> int:
@@ -226,9 +224,7 @@ def _means_test(test: _Test, policy: "_Policy", tariff: int) -> int:
     protected, housing, expenses = policy.protected(test), _housing(test), _expenses(test)
     available = total - protected - housing - expenses
     percentage = test.council.local_percentage
-    mpc = (
-        max(0, available) if percentage == 100 else round_pence(Decimal(max(0, available) * percentage) / 100)
-    )
+    mpc = max(0, available) if percentage == 100 else round_pence(Decimal(max(0, available) * percentage) / 100)
     return test.reasons.calculate(
         MPC,
         mpc,

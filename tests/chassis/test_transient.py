@@ -1,0 +1,149 @@
+"""Faults that pass: the same batch is tried again, takes effect once, and nobody is parked."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from chassis.bus import Bus
+from chassis.database import Raced
+from chassis.service import Received
+from chassis.transaction import Transaction
+from deploy.postgres import EmbeddedPostgres
+from tests.chassis.conftest import NewProbe
+from tests.chassis.probe import Probe, Told, outgoing, person, record, told
+from tests.conftest import ask_server
+
+PEOPLE = [person(n) for n in range(40)]
+Fault = Callable[[Transaction, EmbeddedPostgres], Awaitable[object]]
+
+
+async def cut_off(tx: Transaction, postgres: EmbeddedPostgres) -> None:
+    pid = (await tx.execute("SELECT pg_backend_pid()")).scalar_one()
+    await ask_server(postgres, f"SELECT pg_terminate_backend({pid}, 5000)")
+
+
+def said(state: str) -> Fault:
+    async def fail(tx: Transaction, _: EmbeddedPostgres) -> None:
+        await tx.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$")
+
+    return fail
+
+
+def raised(fault: Exception) -> Fault:
+    async def fail(_: Transaction, __: EmbeddedPostgres) -> None:
+        raise fault
+
+    return fail
+
+
+FAULTS: dict[str, Fault] = {
+    "connection terminated": cut_off,
+    "serialisation failure": said("40001"),
+    "deadlock": said("40P01"),
+    "lock time-out": said("55P03"),
+    "statement time-out": said("57014"),
+    "no connection slots": said("53300"),
+    "shutting down": said("57P01"),
+    "connection reset": raised(ConnectionResetError()),
+    "driver confused": raised(asyncpg.InternalClientError("cannot switch to state 15")),
+    "somebody was first": raised(Raced()),
+    "time-out": raised(TimeoutError()),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_a_fault_that_passes_parks_nobody(probe: Probe, postgres: EmbeddedPostgres, fault: Fault) -> None:
+    times = 0
+
+    async def twice(_: list[Received[Told]], tx: Transaction) -> None:
+        nonlocal times
+        times += 1
+        if times <= 2:
+            await fault(tx, postgres)
+
+    probe.hook = twice
+    with capture_logs() as logs:
+        await probe.take([record(outgoing(told(who, n))) for n in (1, 2) for who in PEOPLE])
+    assert times == 3
+    assert probe.batches == [80, 80, 80], "the whole batch again: a fault that passes is never bisected"
+    assert await probe.effects() == {who: [1, 2] for who in PEOPLE}
+    assert await probe.parked() == []
+    assert [line["event"] for line in logs] == ["batch_retried"] * 2
+
+
+@pytest.mark.parametrize("state", ["23505", "22P02", "42P01", "P0001"])
+async def test_a_fault_that_stays_is_not_retried_for_ever(
+    probe: Probe, postgres: EmbeddedPostgres, state: str
+) -> None:
+    """A constraint, a bad value, a missing table, a raised exception: the same again would fail again."""
+
+    async def always(_: list[Received[Told]], tx: Transaction) -> None:
+        await said(state)(tx, postgres)
+
+    probe.hook = always
+    await asyncio.wait_for(probe.take([record(outgoing(told(PEOPLE[0], 1)))]), 20)
+    ((who, reason, blocks),) = await probe.parked()
+    assert (who, blocks) == (PEOPLE[0], True)
+    assert reason.startswith("handler_")
+
+
+async def test_a_connection_cut_in_the_commit_is_an_unknown_outcome(probe: Probe, postgres: EmbeddedPostgres) -> None:
+    """The commit arrived and its answer did not: the batch is done again and nothing is doubled."""
+    records = [record(outgoing(told(who, 1))) for who in PEOPLE]
+    real, lost = probe.transactions, 0
+
+    class Losing:
+        """The real transactions, but the answer to the first commit never comes."""
+
+        database = real.database
+
+        def __call__(self) -> object:
+            return self._lossy()
+
+        def _lossy(self) -> object:
+            from contextlib import asynccontextmanager
+
+            @asynccontextmanager
+            async def work():  # type: ignore[no-untyped-def]
+                nonlocal lost
+                async with real() as tx:
+                    yield tx
+                lost += 1
+                if lost == 1:
+                    raise ConnectionResetError
+
+            return work()
+
+    probe.consuming.transactions = Losing()  # type: ignore[assignment]
+    await probe.take(records)
+    assert lost == 2
+    assert await probe.effects() == {who: [1] for who in PEOPLE}
+    assert await probe.parked() == []
+
+
+async def test_every_connection_cut_again_and_again_while_the_bus_runs(
+    new_probe: NewProbe, bus: Bus, postgres: EmbeddedPostgres, database_name: str
+) -> None:
+    """Consumer, embedded bus and all: the connections of this database are cut five times mid-work."""
+    probe = new_probe()
+
+    async def slowly(_: list[Received[Told]], __: Transaction) -> None:
+        await asyncio.sleep(0.05)
+
+    probe.hook = slowly
+    producer = await bus.producer("test")
+    async with probe.at_work():
+        for n in range(1, 6):
+            await producer.send([outgoing(told(who, n)) for who in PEOPLE])
+            await asyncio.sleep(0.1)
+            await ask_server(
+                postgres,
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database_name}'",
+            )
+        probe.hook = None
+        await probe.database.retrying(lambda: probe.until("SELECT count(*) >= 200 FROM effect"))
+    assert await probe.effects() == {who: [1, 2, 3, 4, 5] for who in PEOPLE}
+    assert await probe.parked() == []
