@@ -4,10 +4,10 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP = .venv/bin/python -m pip --disable-pip-version-check -q --retries 10 --timeout 30
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -q
-SECRETS = postgres assessment ras payments nhs-interface social-care supporting-people ilf access-to-work ices dfg
+SECRETS = $(shell sed -n 's|.*{file: deploy/secrets/\(.*\)}.*|\1|p' docker-compose.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format generate lock secrets clean
+.PHONY: help demo test check asyncapi format generate lock secrets clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,16 @@ check: .venv/.dev ## style, types, imports between parts, generated files, deplo
 	.venv/bin/tributary generate --check
 	.venv/bin/hadolint deploy/Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(MAKE) -s asyncapi
+
+# The one check that needs more than Python. On a developer's machine it may be missing, in CI it may not.
+asyncapi: ## check contracts/asyncapi.yaml with AsyncAPI's own parser (Node.js 18 or newer, and npm)
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+		$(MAKE) -s node_modules/.run && node deploy/generate/check_asyncapi.mjs; \
+	else \
+		echo "NOT CHECKED: contracts/asyncapi.yaml needs Node.js 18 or newer and npm; install them for this check" >&2; \
+		[ "$$CI" != true ]; \
+	fi
 
 format: .venv/.dev ## let ruff format and repair what it can
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
@@ -43,8 +53,8 @@ secrets: ## make the database passwords for docker compose, those that do not ex
 	@for name in $(SECRETS); do file=deploy/secrets/$$name; [ -s $$file ] || { \
 		od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > $$file.new && chmod 444 $$file.new && mv $$file.new $$file; }; done
 
-clean: ## remove .venv and caches; the demo's data and the passwords stay
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+clean: ## remove .venv, node_modules and caches; the demo's data and the passwords stay
+	rm -rf .venv node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are written last, so an interrupted installation is simply done again. pip compiles what it installs,
@@ -60,6 +70,11 @@ clean: ## remove .venv and caches; the demo's data and the passwords stay
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch .venv/.run $@
+
+node_modules/.run: package-lock.json package.json .npmrc
+	@echo "Installing AsyncAPI's parser into node_modules (once; some 20 s) ..."
+	@npm ci --silent
+	@touch $@
 
 .venv/bin/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3" >&2; exit 1; }

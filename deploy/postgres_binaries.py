@@ -26,9 +26,7 @@ def unprivileged_account() -> Account:
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
             return Account(entry.pw_uid, entry.pw_gid)
-    raise DeployError(
-        "PostgreSQL cannot run as root, and no user 'postgres' or 'nobody' exists: run as a user"
-    )
+    raise DeployError("PostgreSQL cannot run as root, and no user 'postgres' or 'nobody' exists: run as a user")
 
 
 def public_folder(account: Account) -> Path:

@@ -8,7 +8,7 @@ import msgspec
 from contracts.facts import Notice
 from contracts.streams import Line
 from rulekit.reasons import Decision, Reasons, Rule
-from rulekit.stream import Question
+from rulekit.stream import ParameterMissing, Question, Stream, parameter_missing
 
 NOTICE = Rule(
     "NOTICE",
@@ -22,6 +22,14 @@ NOTICE_AMOUNT = Rule(
     "rule book §12.2",
     "design",
 )
+
+
+def after_notice(stream: Stream, question: Question[Any], decision: Decision, notice: Notice) -> Decision:
+    """What the deciding body's notice makes of a decision, by the stream's own rule or the one all share."""
+    try:
+        return (stream.on_notice or apply_notice)(question, decision, notice)
+    except ParameterMissing as missing:
+        return parameter_missing(missing)
 
 
 def apply_notice(question: Question[Any], decision: Decision, notice: Notice) -> Decision:

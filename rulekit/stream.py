@@ -102,7 +102,7 @@ class Stream:
         try:
             return self.rules(question)
         except ParameterMissing as missing:
-            return _parameter_missing(missing)
+            return parameter_missing(missing)
 
 
 PARAMETER_MISSING = Rule(
@@ -113,7 +113,7 @@ PARAMETER_MISSING = Rule(
 )
 
 
-def _parameter_missing(missing: ParameterMissing) -> Decision:
+def parameter_missing(missing: ParameterMissing) -> Decision:
     reasons = Reasons()
     reasons.check(PARAMETER_MISSING, None, parameter=missing.key, on=missing.on.isoformat())
     return Decision(outcome="UNCLEAR", reasons=reasons.all(), warnings=("parameter_missing",))

@@ -12,7 +12,7 @@ from contracts.budget import FactsSupplied
 from contracts.facts import Notice
 from contracts.streams import StreamDecided
 from rulekit.council import councils
-from rulekit.notice import apply_notice
+from rulekit.notice import after_notice
 from rulekit.reasons import Decision
 from rulekit.stream import Question, Stream
 
@@ -74,7 +74,7 @@ class StreamCase:
                 self.notice_on = self.facts_revision
             overtaken = self.notice_on < self.facts_revision
             if not overtaken:
-                decision = (stream.on_notice or apply_notice)(question, decision, self.notice)
+                decision = after_notice(stream, question, decision, self.notice)
         warnings = decision.warnings + ((NOTICE_OVERTAKEN,) if overtaken else ())
         return self._event(stream, asked, question, decision, warnings)
 

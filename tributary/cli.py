@@ -73,5 +73,24 @@ def schema() -> None:
     typer.echo(case_line_schema())
 
 
+@app.command()
+def councils() -> None:
+    """The council profiles there are."""
+    from rulekit.council import councils as profiles
+
+    for council in profiles().values():
+        typer.echo(f"{council.id}  threshold {council.facs_threshold}, allocates by {council.ras}  [{council.source}]")
+
+
+@app.command()
+def packs() -> None:
+    """The rule packs there are, and the dates they may be used for."""
+    from rulekit.packs import packs as bundles
+
+    for pack in bundles().values():
+        end = "open" if pack.end.year == 9999 else pack.end.isoformat()
+        typer.echo(f"{pack.id}  {pack.start} to {end}  {pack.title}")
+
+
 def main() -> None:
     app()

@@ -1,7 +1,9 @@
 """`tributary demo`: the golden cases through the real path, as a table a person can read."""
 
+import itertools
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,20 @@ from tributary.options import BusName, Options
 
 CASES = Path(__file__).parents[1] / "tests" / "golden" / "cases.jsonl"
 STYLES = {"AWARDED": "green", "PROVISIONAL": "yellow", "ENDED": "dim", "UNCLEAR": "yellow", "LATE": "red"}
-SHORT = {"AWARDED": "", "PROVISIONAL": " provisional", "ENDED": " ended", "UNCLEAR": "unclear", "REFUSED": "no"}
+WORDS = {"AWARDED": "", "PROVISIONAL": "provisional", "ENDED": "ended", "UNCLEAR": "unclear", "REFUSED": "no"}
+LABEL_WIDTH, CELL_WIDTH = 20, 13
+LEGEND = "£ a week unless it says once. no: refused, with reasons. -: not in force. (): beside the budget, never in it."
 
 NEXT = """
 What to try next
-  .venv/bin/tributary allocate tests/golden/cases.jsonl --out budgets.jsonl    the same, as data with every reason
-  .venv/bin/tributary allocate --help                                          your own cases; docs/assessment-form.md
-  .venv/bin/tributary demo --bus kafka                                         the same on Apache Kafka (Java, Maven)
-  make test                                                                    everything that is promised, checked
+  .venv/bin/tributary allocate tests/golden/cases.jsonl --out budgets.jsonl
+      the same as data, every reason and citation with it
+  .venv/bin/tributary allocate --help
+      your own cases; docs/assessment-form.md explains every field
+  .venv/bin/tributary demo --bus kafka
+      the same through Apache Kafka (needs Java 17 and Maven)
+  make test
+      everything that is promised, checked
 """
 
 
@@ -36,85 +44,74 @@ def show(bus: BusName) -> int:
             return code
         budgets = [json.loads(line) for line in out.read_text().splitlines()]
     console = Console()
-    console.print(side_by_side(budgets, console.width))
-    console.print(in_words(budgets[0]))
+    console.print(Text("\nIndividual Budgets, stream by stream", style="bold"))
+    across = max(2, (console.width - LABEL_WIDTH) // CELL_WIDTH)
+    for some in _chunks(budgets, across):
+        console.print(side_by_side(some))
+    console.print(Text(LEGEND, style="dim"))
+    for paragraph in in_words(budgets[0]):
+        console.print(paragraph)
     console.print(Text(NEXT))
     return code
 
 
-def side_by_side(budgets: list[dict[str, Any]], width: int) -> Table:
-    """One row a budget, one column a stream, then what it adds up to."""
-    table = Table(title="Individual Budgets, stream by stream", caption=LEGEND, expand=width < 140)
-    table.add_column("case")
-    table.add_column("eligibility")
-    for stream in lock().streams:
-        table.add_column(stream.name.replace("_", " "), justify="right")
-    for heading in ("a week", "once", "person pays"):
-        table.add_column(heading, justify="right", style="bold")
+def _chunks(budgets: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    several = iter(budgets)
+    while some := list(itertools.islice(several, size)):
+        yield some
+
+
+def side_by_side(budgets: list[dict[str, Any]]) -> Table:
+    """One column a budget, one row a stream, then what it adds up to."""
+    table = Table(padding=(0, 1, 0, 0))
+    table.add_column("", style="bold")
     for budget in budgets:
-        table.add_row(*_row(budget))
+        version = f" v{budget['version']}" if budget["version"] > 1 else ""
+        table.add_column(f"{budget['assessment_id']}{version}", justify="right")
+    table.add_row("eligibility", *(_eligibility(b["eligibility"]) for b in budgets), end_section=True)
+    for stream in lock().streams:
+        table.add_row(stream.name.replace("_", " "), *(_cell(b, stream.name) for b in budgets))
+    table.add_section()
+    table.add_row("budget, a week", *(_amount(b["totals"]["weekly_pence"]) for b in budgets), style="bold")
+    table.add_row("budget, once", *(_amount(b["totals"]["one_off_pence"]) for b in budgets), style="bold")
+    table.add_row("person pays", *(_amount(b["totals"]["contribution_weekly_pence"]) for b in budgets))
     return table
-
-
-LEGEND = "pounds; 'no' is a refusal with reasons, '-' a stream not in force, () money beside the budget, never in it"
-
-
-def _row(budget: dict[str, Any]) -> list[Text | str]:
-    totals = budget["totals"]
-    version = f" v{budget['version']}" if budget["version"] > 1 else ""
-    return [
-        f"{budget['assessment_id']}{version}",
-        _eligibility(budget["eligibility"]),
-        *(_cell(budget, stream.name) for stream in lock().streams),
-        _amount(totals["weekly_pence"]),
-        _amount(totals["one_off_pence"]),
-        _amount(totals["contribution_weekly_pence"]),
-    ]
 
 
 def _eligibility(found: dict[str, Any] | None) -> str:
     if found is None:
         return "?"
-    if "band" in found:
-        return str(found["band"]).lower()
-    return f"{len(found.get('outcomes', []))} outcomes"
+    return str(found["band"]).lower() if "band" in found else f"{len(found.get('outcomes', []))} outcomes"
 
 
 def _amount(pence: int | None) -> str:
-    return "?" if pence is None else pounds(pence).removeprefix("£") if pence else ""
+    return "unclear" if pence is None else pounds(pence).removeprefix("£") if pence else ""
 
 
 def _cell(budget: dict[str, Any], stream: str) -> Text:
     if any(n["stream"] == stream for n in budget["not_asked"]):
         return Text("-", style="dim")
-    cell = Text()
-    for line in (found for found in budget["lines"] if found["stream"] == stream):
-        cell.append("\n" if cell else "")
-        cell.append(_line(line), style=STYLES.get(line["status"], "dim"))
-    return cell
+    lines = [found for found in budget["lines"] if found["stream"] == stream]
+    return Text("\n").join(Text(_line(line), style=STYLES.get(line["status"], "dim")) for line in lines)
 
 
 def _line(line: dict[str, Any]) -> str:
-    word = SHORT.get(line["status"], line["status"].lower())
+    word = WORDS.get(line["status"], line["status"].lower())
     pence = line.get("weekly_pence") or line.get("one_off_pence")
     if not pence:
-        return word.strip() or "yes"
-    amount = pounds(pence).removeprefix("£") + (" once" if line.get("one_off_pence") else "")
-    return f"({amount}){word}" if line.get("in_budget") is False else amount + word
+        return word or "yes"
+    amount = pounds(pence).removeprefix("£")
+    amount = f"({amount})" if line.get("in_budget") is False else amount
+    return "\n".join(filter(None, [amount, "once" if line.get("one_off_pence") else "", word]))
 
 
-def in_words(budget: dict[str, Any]) -> Text:
-    """One budget, pound by pound."""
-    text = Text(f"\n{budget['assessment_id']}, pound by pound\n", style="bold")
+def in_words(budget: dict[str, Any]) -> Iterator[Text]:
+    """One budget: where each pound comes from, and why the others said no."""
+    yield Text(f"\n{budget['assessment_id']}, pound by pound", style="bold")
     for pound in budget["per_pound"]:
-        text.append(f"  {pound['stream'].replace('_', ' ')}: ", style="bold")
-        text.append(f"{pound['says']}\n", style="not bold")
-    text.append("  why no other stream pays: ", style="bold")
-    refused = [s for s in budget["streams"] if s["outcome"] == "REFUSED"]
-    text.append("; ".join(_why(s) for s in refused) + ".\n", style="not bold")
-    return text
-
-
-def _why(decision: dict[str, Any]) -> str:
-    reason = next(r for r in decision["reasons"] if r["outcome"] == "not_met")
-    return f"{decision['stream'].replace('_', ' ')} - {reason['says'][0].lower()}{reason['says'][1:]}: not met"
+        yield Text.assemble((f"  {pound['stream'].replace('_', ' ')}: ", "green"), pound["says"])
+    for decision in budget["streams"]:
+        if decision["outcome"] == "REFUSED":
+            reason = next(r for r in decision["reasons"] if r["outcome"] == "not_met")
+            name = decision["stream"].replace("_", " ")
+            yield Text.assemble((f"  {name}: no. ", "yellow"), "What is not met: ", reason["says"])

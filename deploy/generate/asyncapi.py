@@ -31,7 +31,7 @@ OPTIONAL = {
 
 
 def text() -> str:
-    head = "# Generated from the services' own values by `tributary generate`. Do not edit.\n"
+    head = "# Generated from the services' own values by `make generate`. Do not edit.\n"
     return head + str(yaml.dump(document(), Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110))
 
 

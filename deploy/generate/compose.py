@@ -9,8 +9,7 @@ from deploy.services import all_services, modules
 
 TEMPLATE = Path(__file__).parents[1] / "compose.template.yml"
 FIRST_PORT = 8001
-HEAD = """# Generated from deploy/compose.template.yml and the folders of services/ by `tributary generate`. Do not edit.
-"""
+HEAD = "# Generated from deploy/compose.template.yml and the folders of services/. Do not edit; run `make generate`.\n"
 
 
 def text() -> str:

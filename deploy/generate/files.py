@@ -1,42 +1,69 @@
 """Every generated file, in one table. `tributary generate` writes them; with `--check` it only says which are stale."""
 
+import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from contracts.lock import lock
 from deploy.generate import lock as lock_file
+from deploy.generate.additive import breaks
 
 ROOT = Path(__file__).parents[2]
 
 Texts = dict[str, str]
 """Path from the root -> text."""
 
-OWNED = {"contracts/openapi": ".json", "contracts/snapshots/facts": ".json"}
-"""Folders that hold generated files only: what nothing generates any more is removed. A published event's schema and
-examples are not among them: history stays readable."""
+OWNED = ("contracts/openapi", "contracts/snapshots/facts")
+"""Folders that hold generated files only: what nothing generates any more is removed. Events' schemas are not among
+them, nor the examples of an event that is no longer told: history stays readable."""
 
 
 def generate(*, check: bool) -> int:
-    """Returns 0, or 1 where `check` found something stale. The lock comes first: the others are read through it."""
-    found = _write({"contracts/streams.lock": lock_file.render(lock_file.build())}, check=check)
-    if found and check:
-        return _say(found, "stale, and all else follows from it")
+    """Returns 0, or 1 where `check` found something stale, or an event's schema has changed within its version.
+
+    The lock comes first: the others are read through it.
+    """
+    changed = _write({"contracts/streams.lock": lock_file.render(lock_file.build())}, check=check)
+    if changed and check:
+        return _say_stale(changed)
     lock.cache_clear()
     made: Texts = {}
     for part in (_schemas, _examples, _asyncapi, _openapi, _documents, _compose):
         made |= part()
-    broken = _broken_promises(made)
-    if broken:
-        return _say(broken, "not additive, so it needs a new version (see deploy/generate/additive.py)")
-    found += _write(made, check=check) + _remove(made, check=check)
-    return _say(found, "stale: run `make generate`" if check else "written") if check or found else 0
+    if broken := broken_promises(made):
+        print(*broken, _NEW_VERSION, sep="\n", file=sys.stderr)
+        return 1
+    changed += _write(made, check=check) + _remove(made, check=check)
+    if check:
+        return _say_stale(changed)
+    print(*(f"{path}: written" for path in changed), sep="\n", end="\n" if changed else "", file=sys.stderr)
+    return 0
 
 
-def _say(found: list[str], what: str) -> int:
-    for each in found:
-        print(f"{each}: {what}", file=sys.stderr)
-    return 1 if found and what != "written" else 0
+def _say_stale(paths: list[str]) -> int:
+    if not paths:
+        return 0
+    print(*(f"{path}: stale" for path in paths), "Run `make generate`.", sep="\n", file=sys.stderr)
+    return 1
+
+
+_NEW_VERSION = (
+    "An event keeps its schema within a version, but for new optional fields. Add the next version beside it;"
+    " or, where this one was never released, delete its snapshot and generate again."
+)
+
+
+def broken_promises(made: Texts, root: Path = ROOT) -> list[str]:
+    """Events' schemas, as they were last written, that the code no longer keeps."""
+    found = []
+    for path in sorted((root / "contracts" / "snapshots").glob("uk.*.json")):
+        name = path.relative_to(root).as_posix()
+        if name not in made:
+            found.append(f"{name}: no class has this event any more")
+        else:
+            old, new = json.loads(path.read_text(encoding="utf-8")), json.loads(made[name])
+            found += [f"{name}{fault}" for fault in breaks(old, new)]
+    return found
 
 
 def _write(texts: Texts, *, check: bool) -> list[str]:
@@ -53,16 +80,13 @@ def _same(path: Path, text: str) -> bool:
 
 
 def _remove(made: Texts, *, check: bool) -> list[str]:
-    """Files nothing generates any more."""
-    orphans = [
-        path
-        for folder, ending in OWNED.items()
-        for path in sorted((ROOT / folder).glob(f"*{ending}"))
-        if path.relative_to(ROOT).as_posix() not in made
-    ]
+    """Files nothing generates any more, in folders where all is generated."""
+    owned = {*OWNED, *(str(Path(path).parent) for path in made if path.startswith("contracts/examples/"))}
+    present = (p.relative_to(ROOT).as_posix() for folder in sorted(owned) for p in (ROOT / folder).glob("*.json"))
+    orphans = sorted(set(present) - set(made))
     for path in [] if check else orphans:
-        path.unlink()
-    return [path.relative_to(ROOT).as_posix() for path in orphans]
+        (ROOT / path).unlink()
+    return orphans
 
 
 def _schemas() -> Texts:

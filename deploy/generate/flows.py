@@ -42,7 +42,7 @@ def text() -> str:
 
 _HEAD = """# Flows
 
-Generated from the services' own values by `tributary generate`. Do not edit.
+Generated from the services' own values by `make generate`. Do not edit.
 
 The jump between services is always "search for the event's class name": it has one publisher (every stream answers
 with the same `StreamDecided`), and its consumers carry it in a decorator.

@@ -56,7 +56,7 @@ def _head() -> str:
     whole = json.dumps({"assessment": examples.ASSESSMENT}, indent=2)
     return f"""# The assessment form
 
-Generated from `contracts/facts/` and `contracts/streams.lock` by `tributary generate`. Do not edit.
+Generated from `contracts/facts/` and `contracts/streams.lock` by `make generate`. Do not edit.
 
 One assessment, asked once, feeds every stream. A **case line** is one JSON object on one line of a UTF-8 file:
 

@@ -144,9 +144,7 @@ class EmbeddedKafka:
         command = self._java(*tool, str(properties), options=_QUICK)
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode != 0:
-            raise DeployError(
-                f"Kafka's storage could not be made in {self.home}:\n{(ran.stdout + ran.stderr)[-1500:]}"
-            )
+            raise DeployError(f"Kafka's storage could not be made in {self.home}:\n{(ran.stdout + ran.stderr)[-1500:]}")
         formatted.touch()
 
     def _launch(self) -> None:
@@ -162,7 +160,5 @@ class EmbeddedKafka:
                 self._process = None
                 raise DeployError(f"Kafka did not start; see {self.log}\n{tail(self.log)}")
             if time.monotonic() > limit:
-                raise DeployError(
-                    f"Kafka is not ready after {START_SECONDS} s; see {self.log}\n{tail(self.log)}"
-                )
+                raise DeployError(f"Kafka is not ready after {START_SECONDS} s; see {self.log}\n{tail(self.log)}")
             time.sleep(0.1)

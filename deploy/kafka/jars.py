@@ -19,9 +19,7 @@ _FETCH_SECONDS = 600
 def missing_tools() -> str | None:
     """None when Java and Maven are here; else one sentence saying what to install."""
     if shutil.which("java") is None:
-        return (
-            f"Java is not installed: install Java {_JAVA_AT_LEAST} or newer (Debian: openjdk-17-jre-headless)"
-        )
+        return f"Java is not installed: install Java {_JAVA_AT_LEAST} or newer (Debian: openjdk-17-jre-headless)"
     said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(\d+)', said)
     if found is None or int(found[1]) < _JAVA_AT_LEAST:
@@ -75,8 +73,6 @@ def _fetch(folder: Path) -> None:
     except FileNotFoundError as error:
         raise DeployError(missing_tools() or str(error)) from error
     except subprocess.TimeoutExpired as error:
-        raise DeployError(
-            f"Maven took over {_FETCH_SECONDS} s to fetch Kafka: check the network, try again"
-        ) from error
+        raise DeployError(f"Maven took over {_FETCH_SECONDS} s to fetch Kafka: check the network, try again") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

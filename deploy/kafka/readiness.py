@@ -20,9 +20,7 @@ def takes_topics(bootstrap: str) -> bool:
 async def _could_make_a_topic(bootstrap: str) -> bool:
     host, _, port = bootstrap.partition(":")
     with suppress(OSError, KafkaError, TimeoutError):
-        _, writer = await asyncio.open_connection(
-            host, int(port)
-        )  # the client would log a failure as an error
+        _, writer = await asyncio.open_connection(host, int(port))  # the client would log a failure as an error
         writer.close()
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
         try:

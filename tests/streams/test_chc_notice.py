@@ -104,6 +104,8 @@ def test_fast_track_has_its_own_clock_only_where_it_is_mandatory(chc: Stream) ->
     before = chc.decide(ask(chc, date(2009, 9, 30), "pilot-2007", own=own)).findings
     assert (mandatory["care_within_hours"], mandatory["decision_due"]) == (48, None)
     assert (before.get("care_within_hours"), before["decision_due"]) == (None, "2009-10-26")
+    undated = ask(chc, G03_DAY, "care-act-2025", own={"fast_track_tool": True})
+    assert chc.decide(undated).warnings == ()
 
 
 def test_local_criteria_had_no_national_time_limit(chc: Stream) -> None:
@@ -131,6 +133,7 @@ def test_g03_the_nhs_takes_over_and_pays_direct(chc: Stream) -> None:
     assert decision.outcome == "AWARDED"
     assert decision.ends_gateway_from == date(2025, 11, 1)
     assert decision.findings["package"] == "chc"
+    assert decision.findings["decision_due"] == "2025-11-04"
     assert decision.warnings == ()
     assert decision.lines == (
         Line(

@@ -84,6 +84,13 @@ def test_a_contribution_gives_the_grant(cost_pence: int, contribution_pence: int
     assert (line.in_budget, line.chargeable, line.weekly_pence) == (False, False, None)
 
 
+@pytest.mark.parametrize(("cost_pence", "warnings"), [(3_000_000, ()), (3_000_001, ("above_dfg_maximum",))])
+def test_work_above_the_maximum_carries_a_warning(cost_pence: int, warnings: tuple[str, ...]) -> None:
+    decision = told(question(cost_pence=cost_pence), contribution_pence=0)
+    assert (one_off(decision), decision.warnings) == (3_000_000, warnings)
+    assert any(r.rule == "DFG-MAXIMUM" for r in decision.reasons) == bool(warnings)
+
+
 @pytest.mark.parametrize("contribution_pence", [1_200_000, 1_500_000])
 def test_a_contribution_that_covers_the_work_leaves_no_grant(contribution_pence: int) -> None:
     decision = told(question(), contribution_pence=contribution_pence)

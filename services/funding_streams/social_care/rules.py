@@ -93,7 +93,7 @@ CA_OUTCOMES = Rule(
     "Because of your needs you are unable to achieve two or more of the ten outcomes: you need help or "
     "prompting, it causes significant pain, distress or anxiety, it endangers somebody, or it takes "
     "significantly longer. An outcome with no answer yet is never counted as one you can achieve",
-    "SI 2015/313; SCIE; rule book §3.2 condition 2; waiting for outcomes left out is design",
+    "SI 2015/313; SCIE; rule book §3.2 condition 2; with any outcome answered, one left out counts as achieved: design",
     "source",
 )
 CA_WELLBEING = Rule(
@@ -208,12 +208,11 @@ def _recorded(q: Question[Facts], band: str, reasons: Reasons) -> bool:
 def _care_act(q: Question[Facts], reasons: Reasons) -> Seen:
     tests, needed = q.facts.care_act, q.rates["outcomes_needed"]
     unable = [name for name in OUTCOMES if name in tests.outcomes and _unable(tests.outcomes[name])]
-    unanswered = len(OUTCOMES) - len(tests.outcomes)
-    holds = _enough(len(unable), unanswered=unanswered, needed=int(needed.number))
+    holds = len(unable) >= needed.number if tests.outcomes else None
     impairment, impact = tests.impairment_or_illness, tests.significant_wellbeing_impact
     reasons.note(CA_CARER_BLIND)
     reasons.check(CA_IMPAIRMENT, impairment, impairment_or_illness=impairment)
-    reasons.check(CA_OUTCOMES, holds, needed, unable=len(unable), unanswered=unanswered)
+    reasons.check(CA_OUTCOMES, holds, needed, unable=len(unable), answered=len(tests.outcomes))
     reasons.check(CA_WELLBEING, impact, significant_wellbeing_impact=impact)
     return {"outcomes_unable": len(unable), "outcomes": ",".join(unable), "needed": int(needed.number)}
 
@@ -221,9 +220,3 @@ def _care_act(q: Question[Facts], reasons: Reasons) -> Seen:
 def _unable(outcome: Outcome) -> bool:
     return outcome.needs_help or outcome.pain_distress or outcome.endangers or outcome.takes_longer
 
-
-def _enough(unable: int, *, unanswered: int, needed: int) -> bool | None:
-    """None while the outcomes not yet answered could still make it enough."""
-    if unable >= needed:
-        return True
-    return None if unable + unanswered >= needed else False
