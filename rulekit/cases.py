@@ -85,16 +85,20 @@ def read_cases(path: Path) -> list[Case]:
     """Every row of every table of the file. Raises ValueError naming the row that cannot be read."""
     text = path.read_text()
     starts = {m["name"].strip(): json.loads(m["body"]) for m in _BLOCK.finditer(text)}
-    rows = [_cells(line) for line in text.splitlines() if line.startswith("|")]
-    return [_case(path, starts, dict(zip(_COLUMNS, row, strict=True))) for row in rows if _is_case(row)]
+    rows = [_cells(line) if line.startswith("|") else [""] for line in text.splitlines()]
+    cases, in_cases = [], False
+    for row in rows:
+        in_cases = row == _COLUMNS or (in_cases and row != [""])
+        if not in_cases or row == _COLUMNS or set("".join(row)) <= set("-: "):
+            continue
+        if len(row) != len(_COLUMNS):
+            raise ValueError(f"{path.name}, case {row[0]}: expected {len(_COLUMNS)} cells")
+        cases.append(_case(path, starts, dict(zip(_COLUMNS, row, strict=True))))
+    return cases
 
 
 def _cells(line: str) -> list[str]:
     return [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
-
-
-def _is_case(row: list[str]) -> bool:
-    return len(row) == len(_COLUMNS) and row != _COLUMNS and not set("".join(row)) <= set("-: ")
 
 
 def _case(path: Path, starts: dict[str, Any], row: dict[str, str]) -> Case:

@@ -45,13 +45,15 @@ def apply_notice(question: Question[Any], decision: Decision, notice: Notice) ->
             warnings=decision.warnings,
         )
     lines = noticed_lines(question, decision, notice)
-    known = reasons.check(NOTICE_AMOUNT, True if lines else None, stated=_states_amount(notice))
+    stated = _states_amount(notice)
+    # a stated amount of nothing is an answer; an amount left out where none was worked out is not
+    known = reasons.check(NOTICE_AMOUNT, True if lines else False if stated else None, stated=stated)
     return Decision(
-        outcome="AWARDED" if known else "UNCLEAR",
+        outcome=reasons.blocked() or "AWARDED",
         reasons=decision.reasons + reasons.all(),
         lines=lines,
         findings=decision.findings,
-        warnings=decision.warnings + (() if known else ("notice_amount_missing",)),
+        warnings=decision.warnings + (() if known or stated else ("notice_amount_missing",)),
         ends_gateway_from=decision.ends_gateway_from,
     )
 

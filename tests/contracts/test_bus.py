@@ -2,73 +2,15 @@
 
 import asyncio
 import time
-import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from chassis import bus_kafka_consumer
 from chassis.bus import MAX_RECORD_BYTES, Bus, BusUnavailable, Consumer, Outgoing, Record, RecordTooLarge
-from chassis.bus_embedded import EmbeddedBus
-from chassis.bus_kafka import KafkaBus
 from chassis.bus_records import partition_of
-from deploy.kafka import EmbeddedKafka
-from deploy.postgres import EmbeddedPostgres
-
-PARTITIONS = 4
-LEASE = 1.0
-NewBus = Callable[[], Bus]
-
-
-@pytest_asyncio.fixture
-async def engine(postgres: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
-    url = make_url(postgres.url(postgres.superuser, postgres.password, "postgres"))
-    # The test server commits without waiting for the kernel: a killed one would forget the last commits.
-    durable = {"server_settings": {"synchronous_commit": "on"}}
-    engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), connect_args=durable)
-    yield engine
-    await engine.dispose()
-
-
-@pytest_asyncio.fixture
-async def schema(engine: AsyncEngine) -> AsyncIterator[str]:
-    name = f"bus_{uuid.uuid4().hex}"
-    for _ in range(2):  # installing twice must do no harm
-        async with engine.begin() as connection:
-            await EmbeddedBus(engine, name).install(connection)
-    yield name
-    async with engine.begin() as connection:
-        await connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
-
-
-@pytest_asyncio.fixture
-async def new_embedded(engine: AsyncEngine, schema: str) -> AsyncIterator[Callable[[], EmbeddedBus]]:
-    buses: list[EmbeddedBus] = []
-
-    def make() -> EmbeddedBus:
-        buses.append(EmbeddedBus(engine, schema, PARTITIONS, lease=LEASE))
-        return buses[-1]
-
-    yield make
-    await asyncio.gather(*(bus.close() for bus in buses))
-
-
-@pytest_asyncio.fixture
-async def new_kafka(kafka: EmbeddedKafka) -> AsyncIterator[Callable[[], KafkaBus]]:
-    buses: list[KafkaBus] = []
-    prefix = f"{uuid.uuid4().hex}."
-
-    def make() -> KafkaBus:
-        buses.append(KafkaBus(kafka.bootstrap, partitions=PARTITIONS, prefix=prefix))
-        return buses[-1]
-
-    yield make
-    await asyncio.gather(*(bus.close() for bus in buses))
+from tests.contracts.bus_help import PARTITIONS, NewBus, eventually, numbered, read, read_through, send, settled, values
 
 
 @pytest.fixture(params=["new_embedded", "new_kafka"])
@@ -83,37 +25,6 @@ async def bus(new_bus: NewBus) -> Bus:
     made = new_bus()
     await made.create_topics(["t", "u"])
     return made
-
-
-def numbered(n: int, keys: int = 20, topic: str = "t", start: int = 0) -> list[Outgoing]:
-    return [Outgoing(topic, b"key-%d" % (i % keys), b"%d" % i) for i in range(start, start + n)]
-
-
-async def send(bus: Bus, batch: Sequence[Outgoing]) -> None:
-    producer = await bus.producer("test")
-    await producer.send(batch)
-    await producer.close()
-
-
-async def read(consumer: Consumer, n: int, seconds: float = 20) -> list[Record]:
-    """Poll until `n` records came."""
-    records: list[Record] = []
-    deadline = time.monotonic() + seconds
-    while len(records) < n:
-        assert time.monotonic() < deadline, f"only {len(records)} of {n} records came"
-        records += await consumer.poll(500, 0.2)
-    return records
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.01)
-
-
-def values(records: Sequence[Record]) -> list[int]:
-    return sorted(int(record.value) for record in records)
 
 
 async def test_order_per_key_without_gaps(bus: Bus) -> None:
@@ -287,19 +198,6 @@ async def test_poll_waits_and_is_woken(bus: Bus) -> None:
     assert time.monotonic() - started < 0.5
 
 
-async def settled(consumers: Sequence[Consumer]) -> bool:
-    """Whether the members own all partitions of "t", each some and none twice. Drops records."""
-    for consumer in consumers:
-        await consumer.poll(500, 0.02)
-        await consumer.commit()
-    if not all(consumer.assigned for consumer in consumers):
-        return False
-    owned = [list(await consumer.lag()) for consumer in consumers]
-    return all(owned) and sorted(part for parts in owned for part in parts) == [
-        ("t", part) for part in range(PARTITIONS)
-    ]
-
-
 async def read_together(consumers: Sequence[Consumer], n: int) -> list[list[Record]]:
     got: list[list[Record]] = [[] for _ in consumers]
 
@@ -361,199 +259,3 @@ async def test_partitions_taken_cannot_be_committed_back(bus: Bus, new_bus: NewB
     again = await read(await bus.consumer("g", ["t"]), len(taken))
     missing = {(r.partition, r.offset) for r in taken} - {(r.partition, r.offset) for r in again}
     assert not missing
-
-
-async def test_embedded_epoch_fences_a_stale_owner(
-    new_embedded: Callable[[], EmbeddedBus], engine: AsyncEngine, schema: str
-) -> None:
-    bus = new_embedded()
-    await bus.create_topics(["t"])
-    await send(bus, numbered(20))
-    consumer = await bus.consumer("g", ["t"])
-    await read(consumer, 20)
-    change = "UPDATE {}.log_group SET lease_until = 'infinity', {}"
-    async with engine.begin() as connection:  # part 0: another owner; the rest: lost and got back
-        await connection.execute(text(change.format(schema, "owner = 'thief' WHERE part = 0")))
-        await connection.execute(text(change.format(schema, "epoch = epoch + 1 WHERE part > 0")))
-    await consumer.commit()
-    async with engine.connect() as connection:
-        offsets = await connection.scalars(text(f"SELECT next_off FROM {schema}.log_group"))
-        assert set(offsets) == {0}
-    assert set(await consumer.lag()) <= {("t", part) for part in range(1, PARTITIONS)}
-
-
-async def test_embedded_dead_member_is_replaced(new_embedded: Callable[[], EmbeddedBus]) -> None:
-    bus = new_embedded()
-    await bus.create_topics(["t"])
-    await send(bus, numbered(20))
-    dead = await bus.consumer("g", ["t"])
-    await read(dead, 20)
-    assert dead._task is not None  # type: ignore[attr-defined]
-    dead._task.cancel()  # type: ignore[attr-defined]
-    heir = await new_embedded().consumer("g", ["t"])
-    assert not heir.assigned
-    assert values(await read(heir, 20, seconds=4 * LEASE)) == list(range(20))
-    assert heir.assigned
-
-
-async def test_embedded_slow_handler_keeps_its_partitions(new_embedded: Callable[[], EmbeddedBus]) -> None:
-    bus = new_embedded()
-    await bus.create_topics(["t"])
-    await send(bus, numbered(20))
-    consumer = await bus.consumer("g", ["t"])
-    await read(consumer, 20)
-    await asyncio.sleep(2 * LEASE)  # the background task renews meanwhile
-    await consumer.commit()
-    assert sum((await consumer.lag()).values()) == 0
-
-
-async def test_embedded_send_wakes_at_once(engine: AsyncEngine, schema: str) -> None:
-    bus = EmbeddedBus(engine, schema, idle_poll=30)
-    await bus.create_topics(["t"])
-    consumer = await bus.consumer("g", ["t"])
-    waiting = asyncio.create_task(consumer.poll(500, 60))
-    await asyncio.sleep(0.1)
-    started = time.monotonic()
-    await send(bus, numbered(1))
-    assert len(await waiting) == 1
-    assert time.monotonic() - started < 0.5
-    await bus.close()
-
-
-async def test_embedded_sees_records_of_another_process(new_embedded: Callable[[], EmbeddedBus]) -> None:
-    mine, other = new_embedded(), new_embedded()
-    await mine.create_topics(["t"])
-    consumer = await mine.consumer("g", ["t"])
-    waiting = asyncio.create_task(consumer.poll(500, 10))
-    await asyncio.sleep(1)
-    started = time.monotonic()
-    await send(other, numbered(1))
-    assert len(await waiting) == 1
-    assert time.monotonic() - started < 0.4
-
-
-async def test_embedded_survives_a_restart_of_the_database(
-    new_embedded: Callable[[], EmbeddedBus], postgres: EmbeddedPostgres
-) -> None:
-    bus = new_embedded()
-    await bus.create_topics(["t"])
-    producer, consumer = await bus.producer("test"), await bus.consumer("g", ["t"])
-    await producer.send(numbered(10))
-    await read(consumer, 10)
-    await consumer.commit()
-    postgres.kill()
-    try:
-        with pytest.raises(BusUnavailable):
-            await producer.send(numbered(10))
-        started = time.monotonic()
-        with pytest.raises(BusUnavailable):
-            await consumer.poll(500, 0.3)
-        assert time.monotonic() - started < 1.5
-        await consumer.commit()
-        await asyncio.sleep(LEASE)
-    finally:
-        postgres.restart()
-    await send_until_taken(bus, numbered(10, start=10))
-    assert set(values(await read_through(consumer, 10))) == set(range(10, 20))
-
-
-async def send_until_taken(bus: Bus, batch: Sequence[Outgoing]) -> None:
-    producer = await bus.producer("again")
-
-    async def taken() -> bool:
-        try:
-            await producer.send(batch)
-        except BusUnavailable:
-            return False
-        return True
-
-    await eventually(taken, 30)
-
-
-async def read_through(consumer: Consumer, n: int, seconds: float = 30) -> list[Record]:
-    """As `read`, for a log that may be away meanwhile; counts different values."""
-    records: dict[bytes, Record] = {}
-
-    async def enough() -> bool:
-        try:
-            records.update((record.value, record) for record in await consumer.poll(500, 0.2))
-        except BusUnavailable:
-            return False
-        return len(records) >= n
-
-    await eventually(enough, seconds)
-    return list(records.values())
-
-
-async def test_kafka_broker_killed_under_sends(new_kafka: Callable[[], KafkaBus], kafka: EmbeddedKafka) -> None:
-    bus = new_kafka()
-    await bus.create_topics(["t"])
-    consumer = await bus.consumer("g", ["t"])
-
-    async def all_sent() -> None:
-        for start in range(0, 200, 10):
-            await send_until_taken(bus, numbered(10, start=start))
-            await asyncio.sleep(0.02)
-
-    sending = asyncio.create_task(all_sent())
-    reading = asyncio.create_task(read_through(consumer, 200, 60))
-    await asyncio.sleep(0.2)
-    await asyncio.to_thread(kafka.kill)
-    await asyncio.to_thread(kafka.restart)
-    await sending
-    records = await reading
-    assert values(records) == list(range(200))
-    by_key = defaultdict(list)
-    for record in sorted(records, key=lambda r: r.offset):
-        by_key[record.key].append(int(record.value))
-    assert all(numbers == sorted(numbers) for numbers in by_key.values())
-
-    async def committed() -> bool:
-        await consumer.poll(500, 0.1)
-        await consumer.commit()
-        return sum((await consumer.lag()).values()) == 0
-
-    await eventually(committed)
-
-
-async def test_kafka_failed_producer_is_replaced(new_kafka: Callable[[], KafkaBus], kafka: EmbeddedKafka) -> None:
-    bus = KafkaBus(kafka.bootstrap, partitions=PARTITIONS, prefix=f"{uuid.uuid4().hex}.", send_timeout=0.5)
-    await bus.create_topics(["t"])
-    producer = await bus.producer("test")
-    failed = producer._inner  # type: ignore[attr-defined]
-    with pytest.raises(BusUnavailable):
-        await producer.send([Outgoing("no-such-topic", b"", b"")])
-    await producer.send(numbered(10))
-    assert producer._inner is not failed  # type: ignore[attr-defined]
-    assert sum((await bus.end_offsets(["t"])).values()) == 10
-    await bus.close()
-
-
-async def test_kafka_absent_broker_is_told_in_time() -> None:
-    bus = KafkaBus("127.0.0.1:9", start_timeout=0.5)
-    started = time.monotonic()
-    for call in (
-        bus.producer("p"),
-        bus.consumer("g", ["t"]),
-        bus.create_topics(["t"]),
-        bus.end_offsets(["t"]),
-    ):
-        with pytest.raises(BusUnavailable):
-            await call
-    assert time.monotonic() - started < 4
-
-
-async def test_kafka_consumer_that_stands_still_is_rebuilt(
-    new_kafka: Callable[[], KafkaBus], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bus_kafka_consumer, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(bus_kafka_consumer, "BEHIND_SECONDS", 0.1)
-    bus = new_kafka()
-    await bus.create_topics(["t"])
-    consumer = await bus.consumer("g", ["t"])
-    await eventually(lambda: settled([consumer]))
-    inner = consumer._inner  # type: ignore[attr-defined]
-    inner.pause(*inner.assignment())
-    await send(bus, numbered(10))
-    assert values(await read_through(consumer, 10)) == list(range(10))
-    assert consumer._inner is not inner  # type: ignore[attr-defined]

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
 from cloudevents.core.formats.json import JSONFormat
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 
 from contracts.event import Envelope, Event, derived_id
-from contracts.lock import lock
+from contracts.lock import Reader, Registered, lock
 from deploy.generate import asyncapi, examples, schemas
 from deploy.services import all_services
 
@@ -93,11 +93,12 @@ def test_a_field_from_the_future_is_ignored(event: type[Event]) -> None:
 
 @pytest.mark.parametrize("audience", lock().audiences())
 def test_each_readers_copy_fits_the_readers_own_schema(audience: str) -> None:
-    reader = next(r for r in (*lock().streams, *lock().readers) if r.name == audience)  # type: ignore[attr-defined]
+    both: tuple[Registered | Reader, ...] = (*lock().streams, *lock().readers)
+    reader = next(r for r in both if r.name == audience)
     event = next(e for e in EVENTS if any(f.type is msgspec.Raw for f in msgspec.structs.fields(e)))
     facts = json.loads((CONTRACTS / "examples" / event.type / f"valid-{audience}.json").read_text())["facts"]
     validator(snapshot(f"facts/{audience}")).validate(facts)
-    assert msgspec.convert(facts, schemas.facts_of(cast(Any, reader)))
+    assert msgspec.convert(facts, schemas.facts_of(reader))
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=ids)

@@ -231,7 +231,7 @@ def _one_off(reasons: Reasons, q: Question[Facts], covered: list[WorkplaceNeed])
     shared = [need for need in covered if need.kind in SHARED]
     cost = sum(_once(need) for need in shared)
     in_full = sum(_once(need) for need in covered if need.kind not in SHARED)
-    if cost + in_full == 0:
+    if not cost and not in_full:
         return 0
     grant = max(0, cost - _employer_share(reasons, q, cost) - _private_share(reasons, shared))
     return reasons.calculate(ONE_OFF, grant + in_full, shared_cost_pence=cost, in_full_pence=in_full)
