@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def is_transient(fault: BaseException) -> bool:
     """Whether trying the same work again can help. Everything else is deterministic: a bug or a bad message."""
     if isinstance(fault, DBAPIError):
         state = getattr(fault.orig, "sqlstate", None) or ""
-        return fault.connection_invalidated or isinstance(fault, InterfaceError) or state.startswith(_TRANSIENT_STATES)
+        # an internal error without a state is the driver's own: it lost its place on a connection that was cut
+        lost = isinstance(fault, InterfaceError) or (isinstance(fault, InternalError) and not state)
+        return fault.connection_invalidated or lost or state.startswith(_TRANSIENT_STATES)
     return isinstance(fault, Raced | OSError | TimeoutError | asyncpg.InternalClientError | asyncpg.InterfaceError)
 
 

@@ -57,9 +57,7 @@ class Running:
             task.result()
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _ended(self._tasks)
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.relay.stop(), 2)
         await self.database.close()
@@ -91,6 +89,16 @@ class Running:
                 if not is_transient(fault):
                     raise
                 telemetry.logger(self.service.name).warning("timer_waits", timer=timer.name)
+
+
+async def _ended(tasks: "list[asyncio.Task[None]]") -> None:
+    """Cancel until every one has ended: a fault while rolling back replaces a cancellation, and the work goes on."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def app_of(title: str, running: list[Running]) -> FastAPI:

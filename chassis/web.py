@@ -99,13 +99,17 @@ async def _http(request: Request, fault: Exception) -> Response:
 
 
 async def _failed(request: Request, fault: Exception) -> Response:
+    """Answers outside the middleware, so the correlation id is put in here."""
+    correlation_id = request.scope.get("correlation_id", "")
     if is_transient(fault):
-        return problem(Refusal("unavailable", "Not now: try the same request again shortly."), request)
-    telemetry.logger("web").error(
-        "request_failed", fault=type(fault).__name__, path=request.scope.get("route_path", "")
-    )
-    body = {"type": "about:blank", "title": "Fault", "status": 500, "code": "fault"}
-    return Response(msgspec.json.encode(body), 500, media_type=PROBLEM)
+        answer = problem(Refusal("unavailable", "Not now: try the same request again shortly."), request)
+    else:
+        telemetry.logger("web").error("request_failed", fault=type(fault).__name__, correlation_id=correlation_id)
+        body = {"type": "about:blank", "title": "Fault", "status": 500, "code": "fault"}
+        body["correlation_id"] = correlation_id
+        answer = Response(msgspec.json.encode(body), 500, media_type=PROBLEM)
+    answer.headers["x-correlation-id"] = correlation_id
+    return answer
 
 
 class CorrelationId:
@@ -208,7 +212,7 @@ def _adopt(schemas: dict[str, Any], parts: dict[str, Any]) -> None:
 _STRING = {"type": "string"}
 PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
-    "description": "RFC 9457. `code` is for machines and never changes its meaning; nothing here repeats what was sent.",
+    "description": "RFC 9457. `code` is for machines and keeps its meaning; nothing here repeats what was sent.",
     "type": "object",
     "properties": {
         "type": {"type": "string", "format": "uri-reference"},

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from contracts.facts.tolerant import tolerant
 from contracts.streams import RateUsed, RingFence, Timing
 from rulekit.council import Council
 from rulekit.rates import OPEN_END, ParameterMissing, RatesOn, RateTable, read_rates
@@ -83,6 +84,8 @@ class Stream:
     rule_sets: tuple[RuleSet, ...]
     rates: RateTable
     facts: type[Any]
+    reads: type[Any]
+    """`facts`, open to fields a newer assessment service may send."""
     rules: Callable[[Question[Any]], Decision]
     on_notice: Callable[..., Decision] | None
     all_rules: tuple[Rule, ...]
@@ -134,6 +137,7 @@ def read_stream(module: str, folder: Path) -> Stream:
         rule_sets=rule_sets,
         rates=read_rates(raw.get("rates", [])),
         facts=facts,
+        reads=tolerant(facts),
         rules=rules.decide,
         on_notice=getattr(rules, "on_notice", None),
         all_rules=tuple(r for r in vars(rules).values() if isinstance(r, Rule)),

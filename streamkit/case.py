@@ -83,7 +83,7 @@ class StreamCase:
         if rule_set is None:
             raise LookupError(f"{stream.name} was asked under a pack it has no rule set for")
         return Question(
-            facts=msgspec.json.decode(asked.facts, type=stream.facts),
+            facts=msgspec.json.decode(asked.facts, type=stream.reads),
             on=asked.effective_date,
             council=councils()[asked.council],
             pack=asked.rule_pack,

@@ -36,7 +36,7 @@ def generate(*, check: bool) -> int:
     changed += _write(made, check=check) + _remove(made, check=check)
     if check:
         return _say_stale(changed)
-    print(*(f"{path}: written" for path in changed), sep="\n", end="\n" if changed else "", file=sys.stderr)
+    print(*(f"{path}: changed" for path in changed), sep="\n", end="\n" if changed else "", file=sys.stderr)
     return 0
 
 

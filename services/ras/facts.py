@@ -5,6 +5,7 @@ import msgspec
 from contracts.facts import Capital, HousingCosts, Income, SupportUnits
 from contracts.facts.bounds import Domain, Level, Share
 from contracts.facts.person import UserGroup
+from contracts.facts.tolerant import tolerant
 from contracts.money import Pence
 
 
@@ -52,3 +53,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     housing_costs: HousingCosts = HousingCosts()
     dre: list[DisabilityExpense] = []
     disclosure_refused: bool = False
+
+
+READS = tolerant(Facts)
+"""`Facts`, open to fields a newer assessment service may send."""

@@ -13,7 +13,7 @@ from rulekit.council import Council
 from services.ras.domain.allocation import Allocation
 from services.ras.domain.budget import BudgetCase
 from services.ras.domain.contribution import Contribution
-from services.ras.facts import Facts
+from services.ras.facts import READS
 
 RING_FENCES = {
     "OUTCOMES": "anything lawful that meets the agreed outcomes",
@@ -133,7 +133,7 @@ def _text(value: object) -> str | None:
 
 
 def _offer(case: BudgetCase, raw: msgspec.Raw) -> Offer | None:
-    current = msgspec.json.decode(raw, type=Facts).person.current_package_weekly_pence
+    current = msgspec.json.decode(raw, type=READS).person.current_package_weekly_pence
     proposed = case.position.weekly_pence if case.position else None
     if current is None or proposed is None:
         return None

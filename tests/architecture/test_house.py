@@ -1,4 +1,4 @@
-"""The house rules that no linter knows: sizes that may only shrink, names that are avoided, streams named only at home."""
+"""The house rules no linter knows: sizes that may only shrink, names to avoid, streams named only at home."""
 
 import ast
 import json

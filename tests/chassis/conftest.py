@@ -32,7 +32,9 @@ async def database_name(postgres: EmbeddedPostgres, probe_template: str) -> str:
 
 
 @pytest_asyncio.fixture
-async def new_database_of_probe(postgres: EmbeddedPostgres, database_name: str) -> AsyncIterator[Callable[[], Database]]:
+async def new_database_of_probe(
+    postgres: EmbeddedPostgres, database_name: str
+) -> AsyncIterator[Callable[[], Database]]:
     """Pools on the test's one database, in the probe's own role, as separate processes would have them."""
     made: list[Database] = []
     role = role_of(service_with(Handlers()))

@@ -52,7 +52,9 @@ async def test_two_processes_with_the_same_records_do_not_do_the_work_twice(new_
     """After a rebalance the old and the new owner of a partition hold the same records for a while."""
     records = [record(outgoing(told(person(n % 20), n // 20)), offset=n) for n in range(200)]
     one, other = new_probe(), new_probe()
-    await asyncio.gather(one.take(records), other.take(records), one.take(records[100:]), other.take(records[::-1][:50]))
+    await asyncio.gather(
+        one.take(records), other.take(records), one.take(records[100:]), other.take(records[::-1][:50])
+    )
     effects = await one.effects()
     assert {who: sorted(revisions) for who, revisions in effects.items()} == {
         person(n): list(range(10)) for n in range(20)

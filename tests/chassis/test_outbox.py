@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from chassis.bus import MAX_RECORD_BYTES, RecordTooLarge
-from chassis.transaction import SHARDS, Cause, Transaction, shard_of
+from chassis.transaction import SHARDS, Cause, shard_of
+from contracts.event import Event
 from contracts.streams import StreamDecided
 from tests.chassis.probe import TOPIC, Probe, person, told
 
@@ -104,13 +105,13 @@ async def test_an_event_told_twice_by_a_retry_has_one_id(probe: Probe) -> None:
 
 
 async def test_what_is_rolled_back_is_not_told(probe: Probe) -> None:
-    async def fail(tx: Transaction) -> None:
-        tx.publish(told(PEOPLE[0], 1), Cause(UUID(int=3)))
-        raise LookupError
+    async def fail() -> None:
+        async with probe.transactions() as tx:
+            tx.publish(told(PEOPLE[0], 1), Cause(UUID(int=3)))
+            raise LookupError
 
     with pytest.raises(LookupError):
-        async with probe.transactions() as tx:
-            await fail(tx)
+        await fail()
     assert await probe.rows("SELECT 1 FROM outbox") == []
     assert not probe.transactions.committed.is_set()
 
@@ -121,10 +122,14 @@ async def test_an_event_too_large_for_the_log_is_refused_where_it_is_told(probe:
         person_ref=PEOPLE[0], assessment_ref=UUID(int=4), stream="s", revision=1, outcome="REFUSED", rule_set="r",
         pack_hash="h", effective_date=date(2025, 4, 1), decision_maker="x" * MAX_RECORD_BYTES,
     )  # fmt: skip
-    with pytest.raises(RecordTooLarge):
+
+    async def tell(event: Event) -> None:
         async with probe.transactions() as tx:
             tx.publish(told(PEOPLE[0], 1), Cause(UUID(int=3)))
-            tx.publish(big, Cause(UUID(int=3)))
+            tx.publish(event, Cause(UUID(int=3)))
+
+    with pytest.raises(RecordTooLarge):
+        await tell(big)
     assert await probe.rows("SELECT 1 FROM outbox") == []
     async with probe.transactions() as tx:
         tx.publish(told(PEOPLE[0], 2), Cause(UUID(int=3)))

@@ -10,8 +10,9 @@ import pytest
 
 from chassis.bus import Bus, BusUnavailable, Outgoing, Producer, Record
 from chassis.transaction import Cause
+from contracts.payments import AcceptedBudgetRecorded as Told
 from tests.chassis.conftest import NewProbe
-from tests.chassis.probe import TOPIC, Probe, Told, person, told
+from tests.chassis.probe import TOPIC, Probe, person, told
 
 PEOPLE = [person(n) for n in range(12)]
 

@@ -1,19 +1,23 @@
 """Faults that pass: the same batch is tried again, takes effect once, and nobody is parked."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from sqlalchemy.exc import InternalError
 from structlog.testing import capture_logs
 
 from chassis.bus import Bus, BusUnavailable, Outgoing, Producer
 from chassis.database import Raced
+from chassis.run import Running
 from chassis.service import Received
 from chassis.transaction import Transaction
+from contracts.payments import AcceptedBudgetRecorded as Told
 from deploy.postgres import EmbeddedPostgres
 from tests.chassis.conftest import NewProbe
-from tests.chassis.probe import Probe, Told, outgoing, person, record, told
+from tests.chassis.probe import Probe, outgoing, person, record, told
 from tests.conftest import ask_server
 
 PEOPLE = [person(n) for n in range(40)]
@@ -49,6 +53,9 @@ FAULTS: dict[str, Fault] = {
     "shutting down": said("57P01"),
     "connection reset": raised(ConnectionResetError()),
     "driver confused": raised(asyncpg.InternalClientError("cannot switch to state 15")),
+    "driver confused, past SQLAlchemy": raised(
+        InternalError("INSERT", {}, asyncpg.InternalClientError("cannot switch to state 11"))
+    ),
     "somebody was first": raised(Raced()),
     "time-out": raised(TimeoutError()),
 }
@@ -75,9 +82,7 @@ async def test_a_fault_that_passes_parks_nobody(probe: Probe, postgres: Embedded
 
 
 @pytest.mark.parametrize("state", ["23505", "22P02", "42P01", "P0001"])
-async def test_a_fault_that_stays_is_not_retried_for_ever(
-    probe: Probe, postgres: EmbeddedPostgres, state: str
-) -> None:
+async def test_a_fault_that_stays_is_not_retried_for_ever(probe: Probe, postgres: EmbeddedPostgres, state: str) -> None:
     """A constraint, a bad value, a missing table, a raised exception: the same again would fail again."""
 
     async def always(_: list[Received[Told]], tx: Transaction) -> None:
@@ -90,34 +95,24 @@ async def test_a_fault_that_stays_is_not_retried_for_ever(
     assert reason.startswith("handler_")
 
 
-async def test_a_connection_cut_in_the_commit_is_an_unknown_outcome(probe: Probe, postgres: EmbeddedPostgres) -> None:
+async def test_a_connection_cut_in_the_commit_is_an_unknown_outcome(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The commit arrived and its answer did not: the batch is done again and nothing is doubled."""
     records = [record(outgoing(told(who, 1))) for who in PEOPLE]
-    real, lost = probe.transactions, 0
+    lost = 0
+    open_one = type(probe.transactions).__call__
 
-    class Losing:
-        """The real transactions, but the answer to the first commit never comes."""
+    @asynccontextmanager
+    async def losing() -> AsyncIterator[Transaction]:
+        nonlocal lost
+        async with open_one(probe.transactions) as tx:
+            yield tx
+        lost += 1
+        if lost == 1:
+            raise ConnectionResetError
 
-        database = real.database
-
-        def __call__(self) -> object:
-            return self._lossy()
-
-        def _lossy(self) -> object:
-            from contextlib import asynccontextmanager
-
-            @asynccontextmanager
-            async def work():  # type: ignore[no-untyped-def]
-                nonlocal lost
-                async with real() as tx:
-                    yield tx
-                lost += 1
-                if lost == 1:
-                    raise ConnectionResetError
-
-            return work()
-
-    probe.consuming.transactions = Losing()  # type: ignore[assignment]
+    monkeypatch.setattr(type(probe.transactions), "__call__", lambda _: losing())
     await probe.take(records)
     assert lost == 2
     assert await probe.effects() == {who: [1] for who in PEOPLE}
@@ -155,3 +150,30 @@ async def test_every_connection_cut_again_and_again_while_the_bus_runs(
         await probe.database.retrying(lambda: probe.until("SELECT count(*) >= 200 FROM effect"))
     assert await probe.effects() == {who: [1, 2, 3, 4, 5] for who in PEOPLE}
     assert await probe.parked() == []
+
+
+async def test_a_service_stops_although_its_connections_are_cut(
+    new_probe: NewProbe, postgres: EmbeddedPostgres, database_name: str
+) -> None:
+    """A rollback that fails on a dead connection replaces the cancellation; stopping must not wait for ever."""
+    probe = new_probe()
+    cut = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database_name}'"
+    ends = asyncio.Event()
+
+    async def stuck() -> None:
+        """Swallows its first cancellation, as a failed rollback does."""
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            await ask_server(postgres, cut)
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ends.set()
+
+    running = Running(probe.service, probe.bus, probe.database)
+    running.start()
+    running._tasks.append(asyncio.create_task(stuck()))
+    await asyncio.sleep(0.3)
+    await asyncio.wait_for(running.stop(), 20)
+    assert ends.is_set()

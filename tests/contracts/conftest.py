@@ -50,13 +50,14 @@ async def new_embedded(engine: AsyncEngine, schema: str) -> AsyncIterator[Callab
 
 
 @pytest_asyncio.fixture
-async def new_kafka(kafka: EmbeddedKafka) -> AsyncIterator[Callable[[], KafkaBus]]:
+async def new_kafka(kafka: EmbeddedKafka) -> AsyncIterator[Callable[..., KafkaBus]]:
     buses: list[KafkaBus] = []
     prefix = f"{uuid.uuid4().hex}."
 
-    def make() -> KafkaBus:
-        buses.append(KafkaBus(kafka.bootstrap, partitions=PARTITIONS, prefix=prefix))
-        return buses[-1]
+    def make(send_timeout: float = 30.0) -> KafkaBus:
+        bus = KafkaBus(kafka.bootstrap, partitions=PARTITIONS, prefix=prefix, send_timeout=send_timeout)
+        buses.append(bus)
+        return bus
 
     yield make
     await asyncio.gather(*(bus.close() for bus in buses))

@@ -104,5 +104,5 @@ async def test_embedded_survives_a_restart_of_the_database(
         await asyncio.sleep(LEASE)
     finally:
         postgres.restart()
-    await send_until_taken(bus, numbered(10, start=10))
+    await send_until_taken(producer, numbered(10, start=10))
     assert set(values(await read_through(consumer, 10))) == set(range(10, 20))

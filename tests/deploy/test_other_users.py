@@ -46,9 +46,7 @@ def run_clone(clone_at: Path, data: Path, account: Account | None, temporary: Pa
     }
     switch = account.switch() if account else {}
     command = [str(usable[0]), "-B", "-c", START_AND_ASK, str(data)]
-    ran = subprocess.run(
-        command, cwd="/", env=environment, capture_output=True, text=True, check=False, **switch
-    )
+    ran = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False, **switch)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()
 

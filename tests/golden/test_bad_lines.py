@@ -15,6 +15,7 @@ import pytest
 
 from tests.golden.running import HERE, Run, allocate
 
+pytestmark = pytest.mark.timeout(300)
 CANARY, GOOD = b"canary-7q", b"good-7q"
 TOO_LONG = b'{"assessment": {"assessment_id": "canary-7q' + b"x" * 256 * 1024 + b'"}}'
 TOO_DEEP = b'{"assessment": {"stream_only": {"ilf": ' + b'{"canary-7q": ' * 5000 + b"1" + b"}" * 5003

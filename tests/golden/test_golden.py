@@ -11,6 +11,7 @@ import pytest
 from deploy.kafka import EmbeddedKafka
 from tests.golden.running import CASES, HERE, JsonObject, Run, allocate
 
+pytestmark = pytest.mark.timeout(300)
 EXPECTED: dict[str, JsonObject] = json.loads((HERE / "expected.json").read_bytes())
 LINE = {
     "chargeable": False,
@@ -138,7 +139,6 @@ def test_standard_input_and_a_file_give_the_same_bytes(embedded: Run, tmp_path: 
     assert [path.name for path in out.parent.iterdir()] == ["budgets.jsonl"]
 
 
-@pytest.mark.timeout(300)
 def test_kafka_gives_the_same_bytes(embedded: Run, on_kafka: Run) -> None:
     assert on_kafka.code == 0, on_kafka.stderr[-2000:]
     assert on_kafka.stdout == embedded.stdout

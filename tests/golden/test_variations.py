@@ -9,6 +9,8 @@ import pytest
 from tests.golden.running import CASES, JsonObject, Run, allocate
 from tests.golden.variations import VARIATIONS, Variation
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def done() -> Run:

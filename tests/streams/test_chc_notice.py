@@ -165,9 +165,7 @@ def test_a_one_off_amount_is_a_line_too(chc: Stream) -> None:
 def test_nhs_money_is_in_the_budget_from_august_2013(
     chc: Stream, start: str, in_budget: bool, warnings: tuple[str, ...]
 ) -> None:
-    decision = told(
-        chc, ask(chc, date(2013, 6, 3), "pb-2010", own=TWO_A), effective_from=start, weekly_pence=60000
-    )
+    decision = told(chc, ask(chc, date(2013, 6, 3), "pb-2010", own=TWO_A), effective_from=start, weekly_pence=60000)
     assert [line.in_budget for line in decision.lines] == [in_budget]
     assert decision.warnings == warnings
 

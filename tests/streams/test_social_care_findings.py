@@ -13,9 +13,9 @@ from rulekit.reasons import Decision
 from rulekit.stream import Question, Stream, read_stream
 
 MODULE = "services.funding_streams.social_care"
-ASPECTS = {"none": "NONE", "one_or_two": "LOW", "several": "MODERATE", "vital": "CRITICAL"}
+ASPECTS: dict[bool | str, str] = {"none": "NONE", "one_or_two": "LOW", "several": "MODERATE", "vital": "CRITICAL"}
 ASPECTS |= {"many": "SUBSTANTIAL", "majority": "SUBSTANTIAL"}
-PRINTED = {
+PRINTED: dict[str, dict[bool | str, str]] = {
     "life_threatened": {False: "NONE", True: "CRITICAL"},
     "significant_health_problem": {False: "NONE", True: "CRITICAL"},
     "choice_control_environment": {"full": "NONE", "partial": "SUBSTANTIAL", "little_or_none": "CRITICAL"},
@@ -101,8 +101,6 @@ def test_unclear_is_not_eligible_yet(social_care: Stream) -> None:
 
 def test_a_fluctuating_need_without_its_period_is_said(social_care: Stream) -> None:
     day, pack = date(2025, 4, 14), "care-act-2025"
-    assert decide(social_care, day, pack, fluctuation={"varies": True}).warnings == (
-        "fluctuation_period_missing",
-    )
+    assert decide(social_care, day, pack, fluctuation={"varies": True}).warnings == ("fluctuation_period_missing",)
     given = {"varies": True, "fluctuation_period_weeks": 4}
     assert decide(social_care, day, pack, fluctuation=given).warnings == ()

@@ -275,9 +275,7 @@ def _private_share(reasons: Reasons, shared: list[WorkplaceNeed]) -> int:
     return reasons.calculate(PRIVATE, share, most_days=max(n.private_days for n in shared))
 
 
-def _within_cap(
-    reasons: Reasons, q: Question[Facts], *, weekly_pence: int, one_off_pence: int
-) -> tuple[int, int]:
+def _within_cap(reasons: Reasons, q: Question[Facts], *, weekly_pence: int, one_off_pence: int) -> tuple[int, int]:
     """Weekly and one-off pence that fit the award year; whole pence down, so that the cap is never passed."""
     if q.rule_set != "atw-2015":
         return weekly_pence, one_off_pence

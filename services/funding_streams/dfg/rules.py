@@ -15,9 +15,7 @@ from rulekit.stream import Question
 from services.funding_streams.dfg.facts import Facts
 
 NEEDED = Rule("DFG-NEEDED", "An adaptation of the home is asked for", "rule book §10.1 test 2", "design")
-DISABLED = Rule(
-    "DFG-DISABLED", "Somebody disabled lives in the home", "Foundations; rule book §10.1 test 1", "source"
-)
+DISABLED = Rule("DFG-DISABLED", "Somebody disabled lives in the home", "Foundations; rule book §10.1 test 1", "source")
 PURPOSE = Rule(
     "DFG-PURPOSE",
     "We know which of the purposes in the law it serves",
@@ -145,9 +143,7 @@ def on_notice(q: Question[Facts], decision: Decision, notice: Notice) -> Decisio
         grant = _grant(reasons, q, cost, contribution_pence=notice.contribution_pence)
     if grant is None:
         return apply_notice(q, decision, notice)
-    left = reasons.check(
-        MEANS_TEST, grant > 0, contribution_pence=notice.contribution_pence, grant_pence=grant
-    )
+    left = reasons.check(MEANS_TEST, grant > 0, contribution_pence=notice.contribution_pence, grant_pence=grant)
     decision = dataclasses.replace(decision, reasons=decision.reasons + reasons.all())
     if not left:
         return dataclasses.replace(decision, outcome="REFUSED", lines=())

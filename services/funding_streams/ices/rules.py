@@ -98,9 +98,7 @@ def _note_others(reasons: Reasons, q: Question[Facts], over: list[EquipmentItem]
 def _line(reasons: Reasons, q: Question[Facts], covered: list[EquipmentItem]) -> Line:
     if q.rule_set == "tces-retail-2008":
         reasons.note(RETAIL)
-    award = reasons.calculate(
-        AWARD, sum(item.prescribed_standard_price_pence for item in covered), items=len(covered)
-    )
+    award = reasons.calculate(AWARD, sum(item.prescribed_standard_price_pence for item in covered), items=len(covered))
     top_up = sum(_top_up(item) for item in covered)
     if top_up:
         from_budget = sum(_top_up(item) for item in covered if item.top_up_source == "IB_LINE:LA")

@@ -190,9 +190,7 @@ def _check_person(q: Question[Facts], reasons: Reasons) -> None:
     limit, capital = q.rates["capital_limit"], _capital(facts)
     below = capital < limit.pence
     unsaid = facts.disclosure_refused
-    reasons.check(
-        CAPITAL, None if below and unsaid else below, limit, capital_pence=capital, refused_to_say=unsaid
-    )
+    reasons.check(CAPITAL, None if below and unsaid else below, limit, capital_pence=capital, refused_to_say=unsaid)
 
 
 def _highest_rate(facts: Facts) -> bool | None:
@@ -291,9 +289,7 @@ def _means(q: Question[Facts], reasons: Reasons) -> int:
         total = round_pence(half + premium)
         return reasons.calculate(MEANS_ON_IS, total, share, allowance_pence=allowance, premium_pence=premium)
     spare = _spare_income(q, reasons)
-    return reasons.calculate(
-        MEANS, round_pence(half + spare), share, allowance_pence=allowance, spare_pence=spare
-    )
+    return reasons.calculate(MEANS, round_pence(half + spare), share, allowance_pence=allowance, spare_pence=spare)
 
 
 def _spare_income(q: Question[Facts], reasons: Reasons) -> int:
@@ -305,9 +301,7 @@ def _spare_income(q: Question[Facts], reasons: Reasons) -> int:
         return 0
     rates = _notional_is(q)
     notional = sum(rate.pence for rate in rates)
-    return max(
-        0, left - reasons.calculate(NOTIONAL_IS, notional, *rates, age=facts.age, couple=facts.has_partner)
-    )
+    return max(0, left - reasons.calculate(NOTIONAL_IS, notional, *rates, age=facts.age, couple=facts.has_partner))
 
 
 def _tariff(q: Question[Facts], reasons: Reasons) -> int:

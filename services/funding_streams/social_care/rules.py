@@ -14,9 +14,7 @@ from rulekit.reasons import Decision, Reasons, Rule
 from rulekit.stream import Question
 from services.funding_streams.social_care.facts import Facts, Outcome
 
-_CITE = (
-    "FACS guidance (SCIE guide 33; Leicestershire framework; Community Care 2003); rule book §3.1, R-FACS-1"
-)
+_CITE = "FACS guidance (SCIE guide 33; Leicestershire framework; Community Care 2003); rule book §3.1, R-FACS-1"
 
 AGE = Rule(
     "SC-AGE",
@@ -33,9 +31,7 @@ FLUCTUATION = Rule(
 )
 
 FACS_LIFE = Rule("SC-FACS-LIFE", "Your life is, or will be, threatened", _CITE, "source")
-FACS_HEALTH = Rule(
-    "SC-FACS-HEALTH", "Significant health problems have developed or will develop", _CITE, "source"
-)
+FACS_HEALTH = Rule("SC-FACS-HEALTH", "Significant health problems have developed or will develop", _CITE, "source")
 FACS_CONTROL = Rule(
     "SC-FACS-CONTROL",
     "You have, or will have, only partial choice and control over the world around you, or little or none",
@@ -58,9 +54,7 @@ FACS_WORK = Rule(
 FACS_SOCIAL = Rule(
     "SC-FACS-SOCIAL", "Support systems and relationships are not, or will not be, sustained", _CITE, "source"
 )
-FACS_ROLES = Rule(
-    "SC-FACS-ROLES", "Family and other social roles are not, or will not be, kept up", _CITE, "source"
-)
+FACS_ROLES = Rule("SC-FACS-ROLES", "Family and other social roles are not, or will not be, kept up", _CITE, "source")
 FACS_NEAREST = Rule(
     "SC-FACS-NEAREST",
     "The guidance does not print this word for this question; 'many' and 'majority' are read as each other",
@@ -219,4 +213,3 @@ def _care_act(q: Question[Facts], reasons: Reasons) -> Seen:
 
 def _unable(outcome: Outcome) -> bool:
     return outcome.needs_help or outcome.pain_distress or outcome.endangers or outcome.takes_longer
-

@@ -33,9 +33,7 @@ class Checklist(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     altered_states: ChecklistLevel | None = None
 
 
-class DecisionSupportTool(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class DecisionSupportTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """No, low, moderate, high, severe or priority need in twelve domains, each with levels of its own (§11.2;
     that skin and other needs reach severe is unverified)."""
 

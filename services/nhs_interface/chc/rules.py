@@ -175,10 +175,7 @@ def _positive(q: Question[Facts], answers: Mapping[str, str | None]) -> bool:
     return (
         a >= q.rates["checklist_a_needed"].number
         or b >= q.rates["checklist_b_needed"].number
-        or (
-            a >= q.rates["checklist_mixed_a_needed"].number
-            and b >= q.rates["checklist_mixed_b_needed"].number
-        )
+        or (a >= q.rates["checklist_mixed_a_needed"].number and b >= q.rates["checklist_mixed_b_needed"].number)
         or starred >= q.rates["checklist_starred_a_needed"].number
     )
 
@@ -353,9 +350,7 @@ def _lines(q: Question[Facts], notice: Notice, reasons: Reasons) -> tuple[Line, 
     """What the NHS says it pays; no line where it arranges the care itself. Never chargeable."""
     start = notice.effective_from or q.on
     in_budget = _nhs_may_pay(q, start)
-    reasons.note(
-        ON_NOTICE["payable"], q.rates["nhs_direct_payment_from"], start=start.isoformat(), in_budget=in_budget
-    )
+    reasons.note(ON_NOTICE["payable"], q.rates["nhs_direct_payment_from"], start=start.isoformat(), in_budget=in_budget)
     stated = notices.noticed_lines(q, Decision(outcome="AWARDED", reasons=()), notice)
     return tuple(msgspec.structs.replace(line, start=start, in_budget=in_budget) for line in stated)
 

@@ -23,7 +23,10 @@ from rulekit.council import Council, councils
 from services.ras.domain.answers import Answer
 from services.ras.domain.contribution import Contribution
 from services.ras.domain.position import Position, contribution_on, take_position
-from services.ras.facts import Facts
+from services.ras.facts import READS
+
+CHARGED = ("AWARDED", "PROVISIONAL", "ENDED")
+"""Lines that carry a contribution; an ended one the charge it had."""
 
 Told = FactsSupplied | BudgetProposed | StreamLate
 
@@ -207,7 +210,7 @@ class BudgetCase:
         left = contribution.contribution_weekly_pence or 0 if contribution else 0
         placed = []
         for line in found:
-            if not line.chargeable or line.weekly_pence is None:
+            if not line.chargeable or not line.weekly_pence or line.status not in CHARGED:
                 placed.append(line)
                 continue
             # an ended line keeps the charge it had, and takes nothing of what is charged now
@@ -238,7 +241,7 @@ class BudgetCase:
         )
         if not others:
             return position.contribution
-        facts = msgspec.json.decode(asked.facts, type=Facts)
+        facts = msgspec.json.decode(asked.facts, type=READS)
         council_pence = 0 if position.ended_from else position.weekly_pence or 0
         return contribution_on(asked, facts, self.council, council_pence, others)
 
@@ -273,12 +276,10 @@ class BudgetCase:
 
     def _weeks(self) -> int | None:
         assert self.asked is not None
-        return msgspec.json.decode(self.asked.facts, type=Facts).expected_weeks
+        return msgspec.json.decode(self.asked.facts, type=READS).expected_weeks
 
     def _stream_line(self, answer: Answer, line: Line) -> BudgetLine:
-        inside = (
-            line.in_budget and self._gateway_open() and line.ring_fence not in self.council.outside_budget
-        )
+        inside = line.in_budget and self._gateway_open() and line.ring_fence not in self.council.outside_budget
         return _line(answer, line, status=line.status, in_budget=inside)
 
     def _gateway_open(self) -> bool:

@@ -12,7 +12,7 @@ from rulekit.stream import PARAMETER_MISSING
 from services.ras.domain.allocation import Allocation, allocate
 from services.ras.domain.answers import Answer
 from services.ras.domain.contribution import Contribution, assess_contribution
-from services.ras.facts import Facts
+from services.ras.facts import READS, Facts
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,13 +36,11 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
         return {"council_weekly_pence": self.weekly_pence, "contribution_weekly_pence": charge}
 
 
-def take_position(
-    asked: AssessmentFinalised, gateway: Answer, council: Council, ended_from: date | None
-) -> Position:
+def take_position(asked: AssessmentFinalised, gateway: Answer, council: Council, ended_from: date | None) -> Position:
     """From the gateway's answer. Pure."""
     if gateway.outcome != "AWARDED":
         return Position(eligible=False if gateway.outcome == "REFUSED" else None)
-    facts = msgspec.json.decode(asked.facts, type=Facts)
+    facts = msgspec.json.decode(asked.facts, type=READS)
     try:
         allocation = allocate(facts, council)
     except ParameterMissing as missing:
