@@ -30,7 +30,7 @@ SETTINGS = {
     "log_timezone": "UTC",
 }
 # For databases that nobody will miss: a crash of the machine (not of the server) may corrupt them.
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST = {"fsync": "off", "full_page_writes": "off"}
 START_SECONDS = 120  # long, for a recovery after a crash; a start takes about 0.1 s
 _ORPHAN_SECONDS = 30  # for the children of a killed postmaster; they take about 0.01 s
 _FAST_SHUTDOWN = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
