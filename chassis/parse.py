@@ -56,14 +56,18 @@ def _named_field(pointer: str, what: str, name: str) -> Refusal:
 
 def _expected(text: str) -> str:
     """What was expected, from the decoder's own words, which repeat a value only after 'Invalid enum value'."""
+    if "got `float`" in text and "`int" in text:
+        return "Expected a whole number; money is in whole pence."
+    if "matching regex" in text:
+        return "This text does not have the form allowed here: see the schema."
     if text.startswith("Expected"):
-        return text.replace("`", "") + "."
+        return text.replace("`", "").replace(" | null", " or null").replace("str", "text") + "."
     if "date" in text.lower():
         return "Expected a date that exists, as YYYY-MM-DD."
     return "This is not one of the values allowed here."
 
 
 def to_pointer(path: str) -> str:
-    """`$.work.needs[2].kind` -> `/work/needs/2/kind` (RFC 6901). A key that was sent is never shown."""
+    """`$.income[2].type` -> `/income/2/type` (RFC 6901). A key that was sent is never shown."""
     parts = re.findall(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]", path)
     return "".join(f"/{name or ('*' if index == '...' else index)}" for name, index in parts)

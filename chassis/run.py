@@ -56,6 +56,12 @@ class Running:
         for task in done:
             task.result()
 
+    def raise_if_crashed(self) -> None:
+        """Raise what ended a task, where one has ended by itself."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
     async def stop(self) -> None:
         await _ended(self._tasks)
         with contextlib.suppress(Exception):

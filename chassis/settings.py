@@ -19,6 +19,8 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = "127.0.0.1:9092"
     kafka_partitions: int = 12
     kafka_replication: int = 1
+    kafka_prefix: str = ""
+    """Stands before topic and group names, so that several deployments share a broker."""
     database_host: str = "127.0.0.1"
     database_port: int = 5432
     database_name: str = "tributary"
@@ -41,7 +43,11 @@ class Settings(BaseSettings):
         return f"postgresql://{role}:{given}@{self.database_host}:{self.database_port}/{self.database_name}"
 
     def kafka_options(self) -> dict[str, Any]:
-        return {"partitions": self.kafka_partitions, "replication": self.kafka_replication}
+        return {
+            "partitions": self.kafka_partitions,
+            "replication": self.kafka_replication,
+            "prefix": self.kafka_prefix,
+        }
 
 
 def secret(path: Path | None) -> str | None:

@@ -62,8 +62,8 @@ class BudgetLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over lines that are in the budget and AWARDED or PROVISIONAL; `spendable_*` over AWARDED alone.
 
-    `yearly_pence` is 52 weeks of `weekly_pence`. `outside_*` are lines tracked beside the budget. `net_weekly_pence`
-    is after the person's contribution, None while that cannot be worked out.
+    `yearly_pence` is 52 weeks of each weekly line, or as many weeks as the line is for. `outside_*` are lines tracked
+    beside the budget. `net_weekly_pence` is after the person's contribution, None while that cannot be worked out.
     """
 
     weekly_pence: int

@@ -29,6 +29,8 @@ STATUS: dict[str, int] = {
     "method_not_allowed": 405,
     "unsupported_media_type": 415,
     "unavailable": 503,
+    "parked": 503,
+    "not_answered": 503,
 }
 """Every code there is, with the HTTP status it answers with. Retired codes stay, so that history stays readable."""
 

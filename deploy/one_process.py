@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from fastapi import FastAPI
 
@@ -15,6 +16,7 @@ from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
 from chassis.database import Database
+from chassis.parking import list_parked
 from chassis.run import Running, app_of, role_of, started
 from chassis.service import Clock, Service
 from chassis.settings import DEVELOPMENT_PEPPER
@@ -34,6 +36,19 @@ class OneProcess:
 
     def app(self) -> FastAPI:
         return app_of("Tributary", list(self.running.values()))
+
+    def raise_if_crashed(self) -> None:
+        """Raise what ended a service's task, where one has ended."""
+        for running in self.running.values():
+            running.raise_if_crashed()
+
+    async def parked_people(self) -> dict[UUID, str]:
+        """Pseudonym -> the service where a message about that person is parked and holds back the next ones."""
+        found: dict[UUID, str] = {}
+        for name, running in self.running.items():
+            async with running.transactions() as tx:
+                found |= {parked.person_ref: name for parked in await list_parked(tx)}
+        return found
 
 
 @asynccontextmanager

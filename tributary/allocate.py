@@ -14,20 +14,18 @@ import msgspec
 
 from chassis.bus import BusUnavailable
 from contracts.budget import BudgetProposed
-from contracts.refusal import Refusal
+from contracts.refusal import FieldFault, Refusal
 from deploy.one_process import OneProcess
 from services.assessment.commands import take_in
+from services.ras import store
 from services.ras.api import budget_views
 from services.ras.view import BudgetView
-from tributary.case_lines import BadLine, Case
+from tributary.case_lines import BadLine, Case, prefixed
 
 CHUNK = 250
 PATIENCE_SECONDS = 120.0
 GROUP = "tributary-allocate"
-
-
-class NotAnswered(Exception):
-    """Some budgets did not become complete in time, or a message about them is parked."""
+NOTICES_AT_ONCE = 6
 
 
 @dataclass
@@ -60,22 +58,19 @@ class Allocation:
         self.http = httpx.AsyncClient(transport=transport, base_url="http://tributary.local", timeout=30)
 
     async def run(self, cases: Sequence[Case]) -> dict[int, BudgetView | BadLine]:
-        """Budgets of these cases, by line number; a line refused only now carries its refusal."""
-        refused = await self._take_in(cases)
-        good = [c for c in cases if c.number not in refused]
-        wanted: dict[UUID, dict[str, int]] = {c.ref: {} for c in good}
-        await self._wait(wanted)
-        for nth in range(max((len(c.notices) for c in good), default=0)):
-            told = [c for c in _once(good) if len(c.notices) > nth]
-            for case in told:
-                refusal = await self._tell(case, nth, wanted[case.ref])
-                if refusal is not None:
-                    refused[case.number] = refusal
-            await self._wait({c.ref: wanted[c.ref] for c in told})
-        views = await self._views(list(wanted))
-        return {**refused, **{c.number: views[c.ref] for c in good if c.number not in refused}}
+        """Budgets of these cases, by line number; a line refused or stuck only now carries its refusal."""
+        fates: dict[UUID, Refusal] = await self._take_in(cases)
+        distinct = _once(cases)
+        wanted: dict[UUID, dict[str, int]] = {c.ref: {} for c in distinct if c.ref not in fates}
+        fates |= await self._wait(wanted)
+        for nth in range(max((len(c.notices) for c in distinct), default=0)):
+            told = [c for c in distinct if len(c.notices) > nth and c.ref not in fates]
+            fates |= await self._tell(told, nth, wanted)
+            fates |= await self._wait({c.ref: wanted[c.ref] for c in told if c.ref not in fates})
+        views = await self._views([ref for ref in wanted if ref not in fates])
+        return {c.number: BadLine(c.number, fates[c.ref]) if c.ref in fates else views[c.ref] for c in cases}
 
-    async def _take_in(self, cases: Sequence[Case]) -> dict[int, BadLine]:
+    async def _take_in(self, cases: Sequence[Case]) -> dict[UUID, Refusal]:
         assessment = self.deployment.running["assessment"]
 
         async def work() -> dict[UUID, Refusal | None]:
@@ -83,56 +78,75 @@ class Allocation:
                 return await take_in(tx, [c.assessment for c in _once(cases)], assessment.deps.pepper)
 
         outcome = await assessment.database.retrying(work)
-        return {c.number: BadLine(c.number, r) for c in cases if (r := outcome[c.ref]) is not None}
+        return {ref: prefixed(refusal, "/assessment") for ref, refusal in outcome.items() if refusal is not None}
 
-    async def _tell(self, case: Case, nth: int, wanted: dict[str, int]) -> BadLine | None:
-        """Send one notice to its stream's API; remember the revision of the answer it led to."""
+    async def _tell(self, cases: list[Case], nth: int, wanted: dict[UUID, dict[str, int]]) -> dict[UUID, Refusal]:
+        """Send each case's nth notice to its stream's API, a few at a time."""
+        few = asyncio.Semaphore(NOTICES_AT_ONCE)
+
+        async def tell(case: Case) -> Refusal | None:
+            async with few:
+                return await self._tell_one(case, nth, wanted[case.ref])
+
+        answers = await asyncio.gather(*(tell(case) for case in cases))
+        return {c.ref: answer for c, answer in zip(cases, answers, strict=True) if answer is not None}
+
+    async def _tell_one(self, case: Case, nth: int, wanted: dict[str, int]) -> Refusal | None:
+        """Remember the revision of the answer the notice led to."""
         notice = case.notices[nth]
         url = f"/streams/{notice.stream}/assessments/{case.ref}/notices"
         answer = await self.http.post(url, content=msgspec.json.encode(notice))
+        body = answer.json()
         if answer.status_code != 202:
-            body = answer.json()
-            return BadLine(case.number, Refusal(str(body["code"]), str(body["detail"])))
-        wanted[notice.stream] = max(wanted.get(notice.stream, 0), int(answer.json()["revision"]))
+            code, detail = str(body["code"]), str(body["detail"])
+            field = "/reference" if code == "notice_conflict" else ""
+            return Refusal(code, detail, [FieldFault(f"/notices/{nth}{field}", code, detail)])
+        wanted[notice.stream] = max(wanted.get(notice.stream, 0), int(body["revision"]))
         return None
 
-    async def _wait(self, wanted: dict[UUID, dict[str, int]]) -> None:
-        """Until every budget is complete on these decisions, heard as an event."""
+    async def _wait(self, wanted: dict[UUID, dict[str, int]]) -> dict[UUID, Refusal]:
+        """Until every budget is complete on these decisions, heard as an event. Returns those that got stuck."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + PATIENCE_SECONDS
+        stuck: dict[UUID, Refusal] = {}
         open_refs = {ref for ref, revisions in wanted.items() if not self.heard.has(ref, revisions)}
         while open_refs:
             self.heard.news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.heard.news.wait(), 1.0)
             if not self.heard.news.is_set():
-                await self._catch_up(open_refs)
-            open_refs = {ref for ref in open_refs if not self.heard.has(ref, wanted[ref])}
-            if open_refs and loop.time() > limit:
-                raise NotAnswered(await self._why_not(open_refs))
+                stuck |= await self._catch_up(open_refs)
+            open_refs = {ref for ref in open_refs - stuck.keys() if not self.heard.has(ref, wanted[ref])}
+            if loop.time() > limit:
+                return stuck | await self._not_answered(open_refs)
+        return stuck
 
-    async def _catch_up(self, refs: Iterable[UUID]) -> None:
-        """What was told before this run listened: a store that is kept knows it already."""
+    async def _catch_up(self, refs: set[UUID]) -> dict[UUID, Refusal]:
+        """No news for a while: look for what was told before this run listened, and for what is parked."""
+        self.deployment.raise_if_crashed()
         ras = self.deployment.running["ras"]
         async with ras.transactions() as tx:
-            from services.ras import store
-
             cases = await store.load(tx, refs)
         for case in cases.values():
             if case.proposed is not None:
                 self.heard.hear(case.proposed)
-        for running in self.deployment.running.values():
-            for task in running._tasks:
-                if task.done() and not task.cancelled():
-                    task.result()
+        parked = await self.deployment.parked_people()
+        return {
+            ref: Refusal("parked", f"A message about this person is parked at {parked[case.person_ref]}: see its log.")
+            for ref, case in cases.items()
+            if case.person_ref in parked
+        }
 
-    async def _why_not(self, refs: set[UUID]) -> str:
+    async def _not_answered(self, refs: set[UUID]) -> dict[UUID, Refusal]:
         views = await self._views(list(refs))
-        streams = sorted({s for v in views.values() for s in v.waiting})
-        return (
-            f"{len(refs)} budgets are not complete after {PATIENCE_SECONDS:.0f} seconds;"
-            f" waiting for {', '.join(streams) or 'the assessment itself'}"
-        )
+        waiting = {ref: ", ".join(view.waiting) for ref, view in views.items()}
+        return {
+            ref: Refusal(
+                "not_answered",
+                f"No answer after {PATIENCE_SECONDS:.0f} seconds from: {waiting.get(ref) or 'the allocation service'}.",
+            )
+            for ref in refs
+        }
 
     async def _views(self, refs: list[UUID]) -> dict[UUID, BudgetView]:
         async with self.deployment.running["ras"].transactions() as tx:

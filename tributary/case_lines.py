@@ -100,7 +100,7 @@ class Reader:
         told = msgspec.json.encode(notices, order="sorted")
         content = hashlib.sha256(domain.content_hash(assessment) + told).digest()
         if self.seen.setdefault(ref, content) != content:
-            raise _prefixed(conflict(), "/assessment")
+            raise prefixed(conflict(), "/assessment")
         return ref
 
 
@@ -115,9 +115,10 @@ def _within(pointer: str, work: Any, *values: Any) -> Any:
     try:
         return work(*values)
     except Refusal as refusal:
-        raise _prefixed(refusal, pointer) from None
+        raise prefixed(refusal, pointer) from None
 
 
-def _prefixed(refusal: Refusal, pointer: str) -> Refusal:
+def prefixed(refusal: Refusal, pointer: str) -> Refusal:
+    """The same refusal of a part of the line, its fields named from the top of the line."""
     faults = [FieldFault(pointer + f.pointer, f.code, f.detail) for f in refusal.faults]
     return Refusal(refusal.code, refusal.detail, faults)

@@ -3,26 +3,30 @@
 import asyncio
 import contextlib
 import itertools
+import logging
+import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chassis import telemetry
 from deploy.child import DeployError
 from deploy.kafka import EmbeddedKafka, missing_tools
 from deploy.one_process import OneProcess, one_process
 from deploy.postgres import EmbeddedPostgres
-from tributary.allocate import CHUNK, NotAnswered, open_allocation, output_line
+from rulekit.council import councils
+from tributary.allocate import CHUNK, open_allocation, output_line
 from tributary.case_lines import BadLine, Case, Reader
 from tributary.options import BusName, Options
 
-DONE, REFUSED_LINES, CANNOT_NOW = 0, 1, 3
+DONE, REFUSED_LINES, NOT_UNDERSTOOD, CANNOT_NOW = 0, 1, 2, 3
+CANNOT_NOW_STATUS = 503
 
 
 def progress_on_stderr(*, quiet: bool) -> Progress:
@@ -34,16 +38,33 @@ def progress_on_stderr(*, quiet: bool) -> Progress:
 def allocate(cases: Path, out: Path | None, options: Options) -> int:
     """Returns the exit code."""
     telemetry.set_up_logs(level="ERROR", as_json=True)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a broker that is starting is no news to a user
+    if options.council not in councils():
+        print("tributary: --council: no council of this name is set up; see: tributary councils", file=sys.stderr)
+        return NOT_UNDERSTOOD
     try:
-        with _reading(cases) as source, _writing(out) as sink:
-            return asyncio.run(_allocate(source, sink, options))
-    except (DeployError, NotAnswered, OSError) as fault:
+        with _reading(cases) as lines, _writing(out) as sink, _writing(options.errors) as errors:
+            bad = asyncio.run(_allocate(lines, sink, options))
+            if options.errors is not None:
+                errors.write(b"".join(msgspec.json.encode(one.as_dict()) + b"\n" for one in bad))
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (DeployError, OSError) as fault:
         print(f"tributary: {fault}", file=sys.stderr)
         return CANNOT_NOW
+    return _report(bad)
 
 
-async def _allocate(source: Iterable[bytes], sink: BinaryIO, options: Options) -> int:
-    lines = source if isinstance(source, list) else list(source)
+def _report(bad: list[BadLine]) -> int:
+    for one in bad:
+        print(f"tributary: {one}", file=sys.stderr)
+    if any(one.refusal.status == CANNOT_NOW_STATUS for one in bad):
+        return CANNOT_NOW
+    return REFUSED_LINES if bad else DONE
+
+
+async def _allocate(lines: list[bytes], sink: BinaryIO, options: Options) -> list[BadLine]:
     bad: list[BadLine] = []
     with progress_on_stderr(quiet=options.quiet) as progress:
         task = progress.add_task("starting", total=sum(1 for line in lines if line.strip()))
@@ -51,30 +72,20 @@ async def _allocate(source: Iterable[bytes], sink: BinaryIO, options: Options) -
             progress.update(task, description="budgets")
             async with open_allocation(started) as allocation:
                 for chunk in _chunks(Reader(options.council).read(lines)):
-                    cases = [c for c in chunk if isinstance(c, Case)]
-                    done = await allocation.run(cases)
+                    done = await allocation.run([c for c in chunk if isinstance(c, Case)])
                     for one in chunk:
                         result = one if isinstance(one, BadLine) else done[one.number]
                         if isinstance(result, BadLine):
                             bad.append(result)
-                        else:
-                            assert isinstance(one, Case)
+                        elif isinstance(one, Case):
                             sink.write(output_line(one, result))
-                    progress.advance(TaskID(task), len(chunk))
-    _report(bad, options.errors)
-    return REFUSED_LINES if bad else DONE
+                    progress.advance(task, len(chunk))
+    return bad
 
 
 def _chunks(found: Iterator[Case | BadLine]) -> Iterator[list[Case | BadLine]]:
     while chunk := list(itertools.islice(found, CHUNK)):
         yield chunk
-
-
-def _report(bad: list[BadLine], errors: Path | None) -> None:
-    for one in bad:
-        print(f"tributary: {one}", file=sys.stderr)
-    if errors is not None:
-        errors.write_bytes(b"".join(msgspec.json.encode(one.as_dict()) + b"\n" for one in bad))
 
 
 @contextlib.contextmanager

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from chassis.service import Handlers, Received
 from chassis.transaction import Cause, Transaction
 from contracts.assessment import AssessmentFinalised
@@ -28,15 +26,14 @@ async def combine(batch: list[Received[Any]], tx: Transaction) -> None:
     known = set(cases)
     for received in batch:
         event, cause = received.event, Cause.of(received)
-        case = cases.get(event.assessment_ref)
-        if case is None:
-            case = BudgetCase(event.assessment_ref, event.person_ref, cause.correlation_id)
-            cases[event.assessment_ref] = case
+        case = _open(cases, event.assessment_ref, event.person_ref, cause)
         if isinstance(event, StreamDecided):
             tell(tx, case.answer(as_answer(event)), cause)
-        else:
-            tell(tx, case.ask(event, received.envelope.time), cause)
-            _supersede(cases.get(event.supersedes))
+            continue
+        tell(tx, case.ask(event, received.envelope.time), cause)
+        if event.supersedes is not None:
+            # opened even before it arrives: whichever comes first, only one version stays live
+            _open(cases, event.supersedes, event.person_ref, cause).supersede()
     await store.keep_answers(tx, [r.event for r in batch if isinstance(r.event, StreamDecided)])
     await store.save(
         tx,
@@ -45,11 +42,9 @@ async def combine(batch: list[Received[Any]], tx: Transaction) -> None:
     )
 
 
-def _supersede(earlier: BudgetCase | None) -> None:
-    if earlier is not None:
-        earlier.superseded = True
-        if earlier.proposed is not None:
-            earlier.proposed = msgspec.structs.replace(earlier.proposed, state="SUPERSEDED")
+def _open(cases: dict[UUID, BudgetCase], ref: UUID, person_ref: UUID, cause: Cause) -> BudgetCase:
+    """Get or open."""
+    return cases.setdefault(ref, BudgetCase(ref, person_ref, cause.correlation_id))
 
 
 def as_answer(event: StreamDecided) -> Answer:

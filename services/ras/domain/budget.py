@@ -75,6 +75,12 @@ class BudgetCase:
         ends = answer.ends_gateway_from or (held and held.ends_gateway_from)
         return self._follow(reposition=self._is_gateway(answer.stream) or bool(ends))
 
+    def supersede(self) -> None:
+        """A later version of the assessment has taken its place."""
+        self.superseded = True
+        if self.proposed is not None:
+            self.proposed = msgspec.structs.replace(self.proposed, state="SUPERSEDED")
+
     def pass_deadlines(self, now: datetime) -> list[Told]:
         """Tell which streams are late, once each, and go on without them."""
         newly = [a for a in self._unsettled() if a.stream not in self.late and self._due(a) <= now]
@@ -324,7 +330,7 @@ def totals(lines: Iterable[BudgetLine], contribution: Contribution | None, *, kn
     return Totals(
         weekly_pence=weekly,
         one_off_pence=one_off,
-        yearly_pence=weekly * WEEKS_PER_YEAR,
+        yearly_pence=_yearly(inside),
         spendable_weekly_pence=_weekly(awarded),
         spendable_one_off_pence=_one_off(awarded),
         provisional_weekly_pence=weekly - _weekly(awarded),
@@ -338,6 +344,10 @@ def totals(lines: Iterable[BudgetLine], contribution: Contribution | None, *, kn
 
 def _weekly(lines: Iterable[BudgetLine]) -> int:
     return sum(line.weekly_pence or 0 for line in lines)
+
+
+def _yearly(lines: Iterable[BudgetLine]) -> int:
+    return sum((line.weekly_pence or 0) * min(line.weeks or WEEKS_PER_YEAR, WEEKS_PER_YEAR) for line in lines)
 
 
 def _one_off(lines: Iterable[BudgetLine]) -> int:
