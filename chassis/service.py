@@ -107,6 +107,8 @@ class Service:
     handlers: Handlers = field(default_factory=Handlers)
     router: "Callable[[Deps], APIRouter] | None" = None
     timers: tuple[Timer, ...] = ()
+    makes_pseudonyms: bool = False
+    """Whether it is given the secret that pseudonyms are made with. One service is."""
     insert_only: tuple[str, ...] = ()
     """Tables of its own that the service's role may not UPDATE or DELETE."""
 

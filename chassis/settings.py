@@ -7,6 +7,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MOUNTED_PEPPER = Path("/run/secrets/pepper")
 DEVELOPMENT_PEPPER = b"development only: set TRIBUTARY_PEPPER_FILE"
 
 
@@ -36,7 +37,9 @@ class Settings(BaseSettings):
         return secret(self.database_password_file) or self.database_password.get_secret_value()
 
     def pepper(self) -> bytes:
-        return (secret(self.pepper_file) or "").encode() or DEVELOPMENT_PEPPER
+        """The secret of pseudonyms: the file named, else the container's secret, else one for development."""
+        path = self.pepper_file or (MOUNTED_PEPPER if MOUNTED_PEPPER.exists() else None)
+        return (secret(path) or "").encode() or DEVELOPMENT_PEPPER
 
     def database_url(self, role: str, password: str = "") -> str:
         given = quote(password or self.password(), safe="")

@@ -30,12 +30,12 @@ def container(service: Service) -> str:
 def _containers(services: Iterable[Service]) -> list[str]:
     found = []
     for i, (module, service) in enumerate(zip(modules(), services, strict=True)):
-        name = container(service)
+        name, pepper = container(service), ", pepper" if service.makes_pseudonyms else ""
         found += [
             f"  {name}:",
             "    <<: *service",
             f"    command: [{module}]",
-            f"    secrets: [{{source: {name}, target: database_password}}]",
+            f"    secrets: [{{source: {name}, target: database_password}}{pepper}]",
             f'    ports: ["127.0.0.1:{FIRST_PORT + i}:8080"]',
         ]
     return found

@@ -14,4 +14,5 @@ service = Service(
     migrations=Path(__file__).parent / "migrations",
     publishes=((AssessmentFinalised, lambda: lock().audiences()),),
     router=router,
+    makes_pseudonyms=True,
 )
