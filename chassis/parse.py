@@ -1,5 +1,6 @@
 """Parse at the edge: bytes in, a typed value out, or a coded refusal that names the field and never its content."""
 
+import json
 import re
 from typing import Any, TypeVar
 
@@ -11,18 +12,37 @@ T = TypeVar("T")
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _KEY_PATH = re.compile(r" - at `key` in `(?P<path>[^`]*)`$")
-_SAFE_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,39}$")
+_SAFE_NAME = re.compile(r"[a-z][a-z_]{0,39}[0-9]{0,3}")
 _NAMED = re.compile(r"(?P<what>missing required|unknown) field `(?P<name>[^`]*)`")
 
 
 def parse(body: bytes, kind: type[T]) -> T:
     """Decode and validate JSON. Raises Refusal: malformed_json, unknown_field, missing_field or invalid_field."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        value = msgspec.json.decode(body, type=kind)
+        _refuse_repeated_names(body)
+        return value
     except msgspec.ValidationError as fault:
         raise _refusal(str(fault)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal("malformed_json", "This is not valid JSON. Send one JSON object in UTF-8.") from None
+
+
+class _RepeatedName(Exception):
+    pass
+
+
+def _refuse_repeated_names(body: bytes) -> None:
+    """JSON allows one name twice and decoders keep the last: here that would silently drop an answer."""
+    try:
+        json.loads(body, object_pairs_hook=_distinct)
+    except _RepeatedName:
+        raise Refusal("malformed_json", "A field is given twice in one object. Give it once.") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _RepeatedName
 
 
 def convert(value: Any, kind: type[T]) -> T:
@@ -46,7 +66,7 @@ def _refusal(message: str) -> Refusal:
 
 
 def _named_field(pointer: str, what: str, name: str) -> Refusal:
-    shown = name if _SAFE_NAME.match(name) else "(a name that cannot be shown)"
+    shown = name if _SAFE_NAME.fullmatch(name) else "(a name that cannot be shown)"
     if what == "unknown":
         code, detail = "unknown_field", "This field is not part of the form. Remove it or check its spelling."
     else:
@@ -58,6 +78,8 @@ def _expected(text: str) -> str:
     """What was expected, from the decoder's own words, which repeat a value only after 'Invalid enum value'."""
     if "got `float`" in text and "`int" in text:
         return "Expected a whole number; money is in whole pence."
+    if text.startswith("Expected `object`"):
+        return "Expected an object in braces. In a file of lines each line is one whole JSON object."
     if "matching regex" in text:
         return "This text does not have the form allowed here: see the schema."
     if text.startswith("Expected"):

@@ -74,8 +74,13 @@ def _health(ready: Callable[[], Awaitable[dict[str, bool]]]) -> APIRouter:
 
 
 def problem(refusal: Refusal, request: Request) -> Response:
-    body = refusal.as_problem(request.url.path, request.scope.get("correlation_id", ""))
+    body = refusal.as_problem(_template(request), request.scope.get("correlation_id", ""))
     return Response(msgspec.json.encode(body), refusal.status, media_type=PROBLEM)
+
+
+def _template(request: Request) -> str:
+    """The address as documented, `/budgets/{budget_id}`: what was sent in it is not repeated."""
+    return str(getattr(request.scope.get("route"), "path", ""))
 
 
 async def _refused(request: Request, fault: Exception) -> Response:
@@ -155,7 +160,11 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > self.limit:
+        if not announced.isdigit():
+            refusal = Refusal("malformed_json", "Content-Length is not a number.")
+            await problem(refusal, Request(scope))(scope, receive, send)
+            return
+        if int(announced) > self.limit:
             await self._refuse(scope, receive, send)
             return
         seen = 0

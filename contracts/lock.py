@@ -32,6 +32,7 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True, rename={"start": "fr
     owner: str
     statute: str
     decision_maker: str
+    decides_here: bool
     shares: Literal["statutory", "consent"]
     clock_days: int
     start: date

@@ -22,6 +22,7 @@ STATUS: dict[str, int] = {
     "not_found": 404,
     "stream_not_asked": 409,
     "notice_conflict": 409,
+    "notice_not_taken": 409,
     "notice_amount_missing": 422,
     "edit_conflict": 412,
     "budget_not_proposed": 409,

@@ -1,6 +1,7 @@
 """What a notice of another body does to the decision its stream holds. The body decides; what was worked out here only
 prepared it, so a notice stands even where the screen said no, and the reason says that they differ."""
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -22,6 +23,16 @@ NOTICE_AMOUNT = Rule(
     "rule book §12.2",
     "design",
 )
+
+
+EARLIEST, LATEST = date(1993, 4, 1), date(2100, 12, 31)
+DATE_EXPECTED = "Expected a date from 1993-04-01 to 2100-12-31."
+
+
+def date_fault(notice: Notice) -> str | None:
+    """The field whose date no notice can carry, or None."""
+    dates = {"decided_on": notice.decided_on, "effective_from": notice.effective_from}
+    return next((name for name, day in dates.items() if day and not EARLIEST <= day <= LATEST), None)
 
 
 def after_notice(stream: Stream, question: Question[Any], decision: Decision, notice: Notice) -> Decision:
@@ -61,15 +72,22 @@ def apply_notice(question: Question[Any], decision: Decision, notice: Notice) ->
 def noticed_lines(question: Question[Any], decision: Decision, notice: Notice) -> tuple[Line, ...]:
     """The stream's weekly and one-off line as the notice leaves them; none where no amount is known."""
     held = {"weekly": _held(decision, "weekly_pence"), "one_off": _held(decision, "one_off_pence")}
-    stated = _states_amount(notice)
-    weekly = notice.weekly_pence if stated else held["weekly"] and held["weekly"].weekly_pence
-    one_off = notice.one_off_pence if stated else held["one_off"] and held["one_off"].one_off_pence
+    kept = notice.decision == "confirmed"  # what it does not state stays as it was; a changed award states all of it
+    weekly = _amount(notice.weekly_pence, held["weekly"] if kept else None, "weekly_pence")
+    one_off = _amount(notice.one_off_pence, held["one_off"] if kept else None, "one_off_pence")
     found = []
     if weekly:
         found.append(_line(question, held["weekly"], notice, weekly_pence=weekly))
     if one_off:
         found.append(_line(question, held["one_off"], notice, one_off_pence=one_off))
     return tuple(found)
+
+
+def _amount(stated: int | None, held: Line | None, kind: str) -> int | None:
+    if stated is not None or held is None:
+        return stated
+    amount: int | None = getattr(held, kind)
+    return amount
 
 
 def _states_amount(notice: Notice) -> bool:

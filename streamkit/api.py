@@ -11,6 +11,7 @@ from chassis.service import Deps
 from chassis.web import body_of
 from contracts.facts import Notice
 from contracts.refusal import FieldFault, Refusal
+from rulekit.notice import DATE_EXPECTED, date_fault
 from rulekit.stream import Stream
 from streamkit import store
 from streamkit.handlers import notify
@@ -19,22 +20,8 @@ from streamkit.handlers import notify
 def router_of(stream: Stream, deps: Deps) -> APIRouter:
     name = stream.name
     router = APIRouter(prefix=f"/streams/{name}", tags=[stream.definition.title])
-
-    @router.post(
-        "/assessments/{assessment_ref}/notices",
-        status_code=202,
-        operation_id=f"post_{name}_notice",
-        summary=f"What {stream.definition.decision_maker} decided",
-        openapi_extra=body_of(Notice),
-    )
-    async def post_notice(assessment_ref: UUID, request: Request) -> dict[str, Any]:
-        notice = parse(await request.body(), Notice)
-        if notice.stream != name:
-            fault = FieldFault("/stream", "invalid_field", "This must be the stream the notice is sent to.")
-            raise Refusal("invalid_field", "The notice names another stream.", [fault])
-        async with deps.transactions() as tx:
-            revision = await notify(tx, stream, assessment_ref, notice)
-        return {"assessment_ref": str(assessment_ref), "stream": name, "revision": revision}
+    if not stream.definition.decides_here:
+        _take_notices(router, stream, deps)
 
     @router.get(
         "/assessments/{assessment_ref}",
@@ -49,3 +36,27 @@ def router_of(stream: Stream, deps: Deps) -> APIRouter:
         return Response(msgspec.json.encode(case.decided), media_type="application/json")
 
     return router
+
+
+def _take_notices(router: APIRouter, stream: Stream, deps: Deps) -> None:
+    """Only where the decision belongs to another body."""
+    name = stream.name
+
+    @router.post(
+        "/assessments/{assessment_ref}/notices",
+        status_code=202,
+        operation_id=f"post_{name}_notice",
+        summary=f"What {stream.definition.decision_maker} decided",
+        openapi_extra=body_of(Notice),
+    )
+    async def post_notice(assessment_ref: UUID, request: Request) -> dict[str, Any]:
+        notice = parse(await request.body(), Notice)
+        if notice.stream != name:
+            fault = FieldFault("/stream", "invalid_field", "This must be the stream the notice is sent to.")
+            raise Refusal("invalid_field", "The notice names another stream.", [fault])
+        if name_of := date_fault(notice):
+            faults = [FieldFault(f"/{name_of}", "invalid_field", DATE_EXPECTED)]
+            raise Refusal("invalid_field", DATE_EXPECTED, faults)
+        async with deps.transactions() as tx:
+            revision = await notify(tx, stream, assessment_ref, notice)
+        return {"assessment_ref": str(assessment_ref), "stream": name, "revision": revision}

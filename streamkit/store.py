@@ -10,6 +10,7 @@ from chassis.database import Raced
 from chassis.transaction import Transaction, columns
 from contracts.assessment import AssessmentFinalised
 from contracts.budget import FactsSupplied
+from contracts.event import payload_hash
 from contracts.facts import Notice
 from contracts.streams import StreamDecided
 from streamkit.case import StreamCase
@@ -110,3 +111,19 @@ async def keep_notice(tx: Transaction, ref: UUID, notice: Notice, content_hash: 
         return None
     known = (await tx.execute(KNOWN_NOTICE, {"ref": ref, "reference": notice.reference})).scalar_one()
     return bytes(known)
+
+
+OTHER_CONTENT = """
+SELECT n.assessment_ref FROM notice n
+JOIN unnest(CAST(:refs AS uuid[]), CAST(:references AS text[]), CAST(:hashes AS bytea[])) AS g(ref, reference, hash)
+  ON n.assessment_ref = g.ref AND n.reference = g.reference WHERE n.content_hash <> g.hash
+"""
+
+
+async def kept_otherwise(tx: Transaction, notices: Sequence[tuple[UUID, Notice]]) -> set[UUID]:
+    """Assessments for which a notice of the same reference is kept with other content."""
+    refs, references, hashes = columns(
+        notices, lambda n: n[0], lambda n: n[1].reference, lambda n: payload_hash(msgspec.json.encode(n[1]))
+    )
+    found = await tx.execute(OTHER_CONTENT, {"refs": refs, "references": references, "hashes": hashes})
+    return {row.assessment_ref for row in found.all()}

@@ -14,12 +14,14 @@ import msgspec
 
 from chassis.bus import BusUnavailable
 from contracts.budget import BudgetProposed
+from contracts.facts import Notice
 from contracts.refusal import FieldFault, Refusal
 from deploy.one_process import OneProcess
 from services.assessment.commands import take_in
 from services.ras import store
 from services.ras.api import budget_views
 from services.ras.view import BudgetView
+from streamkit.store import kept_otherwise
 from tributary.case_lines import BadLine, Case, prefixed
 
 CHUNK = 250
@@ -63,6 +65,7 @@ class Allocation:
         distinct = _once(cases)
         wanted: dict[UUID, dict[str, int]] = {c.ref: {} for c in distinct if c.ref not in fates}
         fates |= await self._wait(wanted)
+        fates |= await self._refuse_other_notices([c for c in distinct if c.ref not in fates])
         for nth in range(max((len(c.notices) for c in distinct), default=0)):
             told = [c for c in distinct if len(c.notices) > nth and c.ref not in fates]
             fates |= await self._tell(told, nth, wanted)
@@ -79,6 +82,22 @@ class Allocation:
 
         outcome = await assessment.database.retrying(work)
         return {ref: prefixed(refusal, "/assessment") for ref, refusal in outcome.items() if refusal is not None}
+
+    async def _refuse_other_notices(self, cases: list[Case]) -> dict[UUID, Refusal]:
+        """A line with a notice that a kept store holds otherwise is refused whole, before any notice is sent."""
+        sent: dict[str, list[tuple[UUID, Notice]]] = {}
+        for case in cases:
+            for notice in case.notices:
+                sent.setdefault(notice.stream, []).append((case.ref, notice))
+        found: dict[UUID, Refusal] = {}
+        for stream, notices in sent.items():
+            async with self.deployment.running[stream].transactions() as tx:
+                for ref in await kept_otherwise(tx, notices):
+                    detail = "Another notice with this reference says something else. Use a new reference."
+                    nth = next(n for c in cases if c.ref == ref for n, x in enumerate(c.notices) if x.stream == stream)
+                    faults = [FieldFault(f"/notices/{nth}/reference", "notice_conflict", detail)]
+                    found[ref] = Refusal("notice_conflict", detail, faults)
+        return found
 
     async def _tell(self, cases: list[Case], nth: int, wanted: dict[UUID, dict[str, int]]) -> dict[UUID, Refusal]:
         """Send each case's nth notice to its stream's API, a few at a time."""

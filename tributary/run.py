@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chassis import telemetry
+from chassis.bus import BusUnavailable
 from deploy.child import DeployError
 from deploy.kafka import EmbeddedKafka, missing_tools
 from deploy.one_process import OneProcess, one_process
@@ -50,7 +51,7 @@ def allocate(cases: Path, out: Path | None, options: Options) -> int:
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (DeployError, OSError) as fault:
+    except (DeployError, BusUnavailable, OSError) as fault:
         print(f"tributary: {fault}", file=sys.stderr)
         return CANNOT_NOW
     return _report(bad)

@@ -38,7 +38,8 @@ class Representative(Group, frozen=True):
 
 
 class Consent(Group, frozen=True):
-    """`not_required` needs its lawful `basis`; a stream whose consent is refused or withdrawn is not asked."""
+    """`not_required` needs its lawful `basis`. A stream whose consent is refused or withdrawn is not asked; one that is
+    left out is asked, so record a refusal before the assessment is final."""
 
     status: Literal["given", "refused", "not_required", "withdrawn"]
     on: date | None = None

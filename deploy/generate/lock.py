@@ -28,6 +28,9 @@ def _module(root: Path, folder: Path) -> str:
 
 def build(root: Path = ROOT) -> Lock:
     streams = tuple(_registered(stream) for stream in streams_of(root))
+    for stream in streams:
+        if stream.module.rpartition(".")[2] != stream.name:
+            raise SystemExit(f"{stream.module}: `name` in stream.toml must be the folder's own name")
     if sum(s.gateway for s in streams) != 1:
         raise SystemExit("exactly one stream.toml must say `gateway = true`")
     readers = tuple(_reader(root, p.parent) for p in sorted(root.glob("services/*/facts.py")))

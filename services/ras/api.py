@@ -83,7 +83,8 @@ async def accept(tx: Transaction, budget_id: UUID, revision: int) -> None:
     ref = await _ref(tx, budget_id)
     case: BudgetCase = (await store.load(tx, [ref]))[ref]
     budget = case.proposed
-    if budget is None or budget.state != "PROPOSED":
+    # while an answer on changed facts is waited for, what was proposed before no longer holds
+    if budget is None or budget.state != "PROPOSED" or not case.is_complete:
         raise Refusal("budget_not_proposed", "There is no proposed budget to accept yet, or no longer.")
     if budget.revision != revision:
         raise Refusal("budget_conflict", "The budget has changed since. Read it again and accept the newest revision.")

@@ -30,6 +30,7 @@ async def test_the_same_id_with_another_body_is_refused_loudly_and_holds_up_nobo
     with capture_logs() as logs:
         for batch in [[first, conflict, later, elsewhere]] if at_once else [[first], [conflict], [later, elsewhere]]:
             await probe.take(batch)
+        assert await probe.parked() == [(ONE, "same_id_other_body", False)]
         await probe.take([conflict])  # and it is kept once, however often it comes
     assert await probe.effects() == {ONE: [1, 2], OTHER: [5]}
     assert await probe.parked() == [(ONE, "same_id_other_body", False)]

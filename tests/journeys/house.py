@@ -1,7 +1,6 @@
 """A whole deployment to make journeys through: every service, real PostgreSQL, either bus, and a clock to move."""
 
 import asyncio
-import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -64,11 +63,14 @@ class House:
 
     async def told(self, event: type[Event], ref: str) -> list[Any]:
         """Every event of this type about this assessment that any service has told, oldest first."""
+        return [e for e in await self.told_of_all(event) if str(getattr(e, "assessment_ref", "")) == ref]
+
+    async def told_of_all(self, event: type[Event]) -> list[Any]:
         found = []
         for schema in await self.schemas():
             sql = f"SELECT payload FROM {schema}.outbox WHERE type = '{event.type}' ORDER BY occurred_at, off"
             found += [event.decode(bytes(row["payload"])) for row in await self.ask(sql)]
-        return [e for e in found if str(getattr(e, "assessment_ref", "")) == ref]
+        return found
 
     async def schemas(self) -> list[str]:
         sql = "SELECT table_schema AS name FROM information_schema.tables WHERE table_name = 'outbox_head' ORDER BY 1"
@@ -119,10 +121,8 @@ class House:
 
         found = await eventually(look, seconds)
         if found is None:
-            raise AssertionError(
-                f"never so: {json.dumps(await self.budget(ref))[:1500]}; parked: {await self.parked()}"
-            )
-        return found
+            raise AssertionError(f"never so: {str(await self.budget(ref))[:1500]}; parked: {await self.parked()}")
+        return dict(found)
 
     async def complete(self, ref: str, revision: int = 1) -> Json:
         return await self.budget_when(ref, lambda b: bool(b["complete"] and b["revision"] >= revision))
@@ -139,13 +139,13 @@ class House:
         return await self.http.post(f"/streams/{stream}/assessments/{ref}/notices", json=sent)
 
 
-async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = PATIENCE) -> Any:
+async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = PATIENCE, pause: float = 0.03) -> Any:
     """What `look` finds as soon as it finds something; None when time is up."""
     limit = time.monotonic() + seconds
     while not (found := await look()):
         if time.monotonic() > limit:
             return None
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(pause)
     return found
 
 

@@ -24,7 +24,7 @@ def copy_of_one(module: str, to: Path) -> Path:
     return to
 
 
-@pytest.mark.parametrize("module", ["services.ras", "services.assessment", "services.funding_streams.ilf"])
+@pytest.mark.parametrize("module", ["services.ras", "services.funding_streams.ilf"])
 async def test_it_runs_and_is_ready_alone(
     module: str, postgres: EmbeddedPostgres, new_database: NewDatabase, tmp_path: Path
 ) -> None:

@@ -195,7 +195,6 @@ def test_levels_that_were_lowered_for_carers_are_not_lowered_again() -> None:
         ("units", True, True, "units"),
         ("units", True, False, "units"),
         ("units", False, True, "points"),
-        ("units", False, False, "points"),
         ("points", True, True, "points"),
         ("points", True, False, "units"),
         ("points", False, True, "points"),
@@ -209,6 +208,15 @@ def test_what_was_measured_decides_and_then_the_councils_model(
     made = allocate(given, council(ras=ras))
     assert made.method == method
     assert said(made) >= {"RAS-OUTCOME-FIRST" if ras == "outcome_first" else "RAS-MODEL"}
+
+
+def test_nothing_measured_is_no_amount_and_never_an_amount_of_nothing() -> None:
+    made = allocate(facts(agreed_levels={"D02": 0}), council(ras="units"))
+    assert (made.indicative_weekly_pence, made.warnings, said(made)) == (
+        None,
+        ("needs_not_measured",),
+        {"RAS-MEASURED"},
+    )
 
 
 def test_outcome_first_has_points_and_no_amount() -> None:
@@ -238,8 +246,9 @@ def test_good_and_bad_days_are_averaged_by_points() -> None:
     ("changes", "points"),
     [
         ({"varies": False}, "19"),  # agreed: 15 + 4
-        ({"good_day": {}}, "19"),
-        ({"bad_day": {}}, "19"),
+        ({"good_day": {}}, "20.25"),  # good day as agreed: 0.75 x 15 + 0.25 x 20 = 16.25
+        ({"bad_day": {}}, "10.75"),  # bad day as agreed: 0.75 x 4 + 0.25 x 15 = 6.75
+        ({"good_day": {}, "bad_day": {}}, "19"),
         ({"share_bad_days": None}, "19"),
         ({"share_bad_days": 0}, "8"),  # 4 + 4
         ({"share_bad_days": 1}, "24"),  # 20 + 4
@@ -247,7 +256,7 @@ def test_good_and_bad_days_are_averaged_by_points() -> None:
         ({"bad_day": {"D02": 4, "D11": 2}}, "12.5"),  # D11 agreed 0 on good days: 0.25 x 2 = 0.5 more
     ],
 )
-def test_averaging_needs_both_days_and_their_share(changes: dict[str, Any], points: str) -> None:
+def test_averaging_needs_a_day_that_differs_and_the_share(changes: dict[str, Any], points: str) -> None:
     assert allocate(varying(**changes), council()).points == points
 
 

@@ -1,5 +1,6 @@
 """What a form that parses may still get wrong. Every fault names a field and says what to do; none repeats a value."""
 
+from collections import Counter
 from datetime import date
 from functools import cache
 from typing import Any
@@ -9,8 +10,10 @@ import jsonschema_rs
 from contracts.assessment import Asked
 from contracts.facts import AlignedAssessment, Notice
 from contracts.lock import Lock
+from contracts.money import MAX_PENCE
 from contracts.refusal import FieldFault, Refusal
 from rulekit.council import councils
+from rulekit.notice import DATE_EXPECTED, date_fault
 from rulekit.packs import packs
 
 EARLIEST, LATEST = date(1993, 4, 1), date(2100, 12, 31)
@@ -24,13 +27,20 @@ def check(assessment: AlignedAssessment, lock: Lock) -> None:
     _check_pack(assessment)
     _check_dates(assessment)
     _check_nhs_number(assessment)
+    _check_amounts(assessment)
     _check_streams(assessment, lock)
 
 
 def check_notice(notice: Notice, asked: tuple[Asked, ...], lock: Lock, pointer: str = "") -> None:
     """A notice must come from a stream that has been asked. Raises Refusal."""
-    if lock.named(notice.stream) is None:
+    stream = lock.named(notice.stream)
+    if stream is None:
         raise _refusal("unknown_stream", f"{pointer}/stream", "No stream of this name exists.")
+    if stream.decides_here:
+        detail = "This stream decides here by its own rules; notices are for streams another body decides."
+        raise _refusal("notice_not_taken", f"{pointer}/stream", detail)
+    if fault := date_fault(notice):
+        raise _refusal("invalid_field", f"{pointer}/{fault}", DATE_EXPECTED)
     if notice.stream not in {a.stream for a in asked}:
         detail = "This stream has not been asked about the assessment, so no notice can be taken for it."
         raise _refusal("stream_not_asked", f"{pointer}/stream", detail)
@@ -74,10 +84,32 @@ def _check_nhs_number(assessment: AlignedAssessment) -> None:
         raise _refusal("invalid_field", "/person/nhs_number", "The check digit does not fit an NHS number.")
 
 
+MOST_A_WEEK = {"pa_hour": 336, "agency_hour": 336, "sleeping_night": 14, "day_opportunity": 14, "respite_night": 14}
+"""Two people at once for every hour, night and day of a week [design]: more of one unit is a slip."""
+
+
+def _check_amounts(assessment: AlignedAssessment) -> None:
+    """Numbers that are possible one by one and absurd together."""
+    for i, need in enumerate(assessment.work.workplace_needs):
+        weekly = need.weekly_pence or (need.hours_per_week or 0) * (need.hourly_rate_pence or 0)
+        if max(weekly, need.cost_pence or 0) * need.count > MAX_PENCE:
+            raise _refusal("invalid_field", f"/work/workplace_needs/{i}", "This comes to more than £1,000,000.")
+    weekly_units: Counter[str] = Counter()
+    for i, unit in enumerate(assessment.support_units):
+        weekly_units[unit.unit] += unit.quantity / (52 if unit.per == "year" else 1)  # type: ignore[assignment]
+        if weekly_units[unit.unit] > MOST_A_WEEK[unit.unit]:
+            detail = f"All rows together ask for more than {MOST_A_WEEK[unit.unit]} of this unit a week."
+            raise _refusal("invalid_field", f"/support_units/{i}/quantity", detail)
+
+
 def _check_streams(assessment: AlignedAssessment, lock: Lock) -> None:
-    for stream in assessment.person.consent_share:
+    for stream, consent in assessment.person.consent_share.items():
         if lock.named(stream) is None:
-            raise _refusal("unknown_stream", "/person/consent_share", "A stream named here does not exist.")
+            names = ", ".join(s.name for s in lock.streams)
+            raise _refusal("unknown_stream", "/person/consent_share", f"A stream named here is none of: {names}.")
+        if consent.status == "not_required" and not consent.basis:
+            detail = "Sharing without consent needs its lawful basis."
+            raise _refusal("missing_field", f"/person/consent_share/{stream}/basis", detail)
     for stream, own in assessment.stream_only.items():
         found = lock.named(stream)
         if found is None or found.own_schema is None:

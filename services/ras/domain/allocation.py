@@ -31,6 +31,12 @@ MODEL = Rule(
     "seed 002 App.1; rule book §4.1; choice between the two: design",
     "design",
 )
+MEASURED = Rule(
+    "RAS-MEASURED",
+    "The assessment says how much help is needed, as levels or as units of support",
+    "rule book R-CA-4: allocation may never be the reason to leave an eligible need unmet",
+    "design",
+)
 POINTS = Rule("RAS-POINTS", "The points of each need, added up", "rule book §4.2, §4.6", "source")
 FLUCTUATION = Rule(
     "RAS-FLUCTUATION",
@@ -146,8 +152,17 @@ def allocate(facts: Facts, council: Council) -> Allocation:
         return _outcome_first(facts, council, reasons)
     units, levels = bool(facts.support_units), _has_levels(facts)
     method = "units" if units and (council.ras == "units" or not levels) else "points"
+    if not units and not levels:
+        return _not_measured(facts, reasons)
     reasons.note(MODEL, method=method, council_model=council.ras, units_measured=units, levels_measured=levels)
     return _by_units(facts, council, reasons) if method == "units" else _by_points(facts, council, reasons)
+
+
+def _not_measured(facts: Facts, reasons: Reasons) -> Allocation:
+    """Nothing measured is no amount, never an amount of nothing: an eligible need must be met."""
+    reasons.check(MEASURED, None)
+    group = facts.person.primary_user_group
+    return Allocation(method="points", group=group, reasons=reasons.all(), warnings=("needs_not_measured",))
 
 
 def _outcome_first(facts: Facts, council: Council, reasons: Reasons) -> Allocation:
@@ -272,9 +287,9 @@ def _row(domain: Domain, level: int, points: Decimal | int, share: Decimal, good
 
 
 def _varies(facts: Facts) -> bool:
-    """Needs are averaged only where both days and their share were recorded; else the agreed levels stand."""
+    """Needs are averaged where a good or a bad day and the share were recorded; a day left out is the agreed level."""
     said = facts.fluctuation
-    return said.varies and bool(said.good_day) and bool(said.bad_day) and said.share_bad_days is not None
+    return said.varies and bool(said.good_day or said.bad_day) and said.share_bad_days is not None
 
 
 def _has_levels(facts: Facts) -> bool:

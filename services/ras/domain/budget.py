@@ -202,6 +202,7 @@ class BudgetCase:
 
     def _warnings(self, contribution: Contribution | None) -> tuple[str, ...]:
         found = [f"{s}:{w}" for s, a in sorted(self.answers.items()) for w in a.warnings]
+        found += [f"{s}:unclear" for s, a in sorted(self.answers.items()) if a.outcome == "UNCLEAR"]
         if self.position is not None and self.position.allocation is not None:
             found += self.position.allocation.warnings
         if contribution is not None and contribution.outcome == "parameter_missing":
@@ -239,6 +240,8 @@ class BudgetCase:
         position = self.position
         if position is None or position.eligible is None:
             return None
+        if position.eligible and position.weekly_pence is None:
+            return None  # what is not known yet is not nothing
         gateways = {a.stream for a in asked.roll_call if a.gateway}
         others = sum(
             line.weekly_pence or 0

@@ -159,8 +159,11 @@ def assess_contribution(
 
     A rate that is not known is the outcome `parameter_missing` without an amount; it is never raised.
     """
-    chargeable = council_weekly_pence + other_chargeable_weekly_pence
+    aftercare = facts.person.s117_entitled
+    chargeable = (0 if aftercare else council_weekly_pence) + other_chargeable_weekly_pence
     rates, reasons, rule_set = charging().rates.on(on), Reasons(), ""
+    if aftercare:
+        reasons.check(AFTERCARE, True)
     test = _Test(facts, council, rates, reasons, frozenset([income.type for income in facts.income]))
     try:
         rule_set = charging().rule_set(pack, on).id
@@ -183,11 +186,9 @@ def assess_contribution(
 def _answer(test: _Test, rule_set: str, chargeable: int) -> _Answer:
     """Free first, then the full cost, then the means test."""
     facts, reasons = test.facts, test.reasons
-    if facts.person.s117_entitled:
-        reasons.check(AFTERCARE, True)
-        return _Answer("not_charged", 0)
     if chargeable == 0:
-        reasons.check(NOTHING, True)
+        if not facts.person.s117_entitled:
+            reasons.check(NOTHING, True)
         return _Answer("not_charged", 0)
     if facts.disclosure_refused:
         reasons.check(REFUSED, True)
@@ -200,7 +201,8 @@ def _answer(test: _Test, rule_set: str, chargeable: int) -> _Answer:
 
 
 def _full_cost(test: _Test, chargeable: int) -> _Answer:
-    return _Answer("full_cost", test.reasons.calculate(FULL_COST, chargeable))
+    test.reasons.calculate(FULL_COST, chargeable)
+    return _Answer("full_cost", _capped(test, mpc=chargeable, chargeable=chargeable))
 
 
 def _tariff(test: _Test) -> int | None:

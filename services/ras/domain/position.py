@@ -45,7 +45,8 @@ def take_position(asked: AssessmentFinalised, gateway: Answer, council: Council,
         allocation = allocate(facts, council)
     except ParameterMissing as missing:
         return Position(eligible=True, allocation=_unpriced(missing), unpriced=True, ended_from=ended_from)
-    charge = contribution_on(asked, facts, council, allocation.indicative_weekly_pence or 0, 0)
+    weekly = allocation.indicative_weekly_pence
+    charge = None if weekly is None else contribution_on(asked, facts, council, weekly, 0)
     return Position(eligible=True, allocation=allocation, contribution=charge, ended_from=ended_from)
 
 
