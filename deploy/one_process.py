@@ -3,6 +3,7 @@
 For the demo, for `tributary allocate`, and for tests. Production runs one service a container, on Kafka.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
 from chassis.database import Database
 from chassis.parking import list_parked
-from chassis.run import Running, app_of, role_of, started
+from chassis.run import Running, app_of, role_of
 from chassis.service import Clock, Service
 from chassis.settings import DEVELOPMENT_PEPPER
 from deploy.postgres import EmbeddedPostgres
@@ -76,10 +77,14 @@ async def one_process(
         s.name: Running(s, bus, Database(postgres.url(role_of(s), passwords, database), s.schema), clock, pepper)
         for s in services
     }
+    deployment = OneProcess(running, bus)
     try:
-        async with started(list(running.values())):
-            yield OneProcess(running, bus)
+        for one in running.values():
+            one.start()
+        yield deployment
     finally:
+        # whatever runs now, a service that was started again since included
+        await asyncio.gather(*(one.stop() for one in deployment.running.values()))
         await bus.close()
         await owner.dispose()
 
