@@ -20,7 +20,9 @@ CASES = Path(__file__).parents[1] / "tests" / "golden" / "cases.jsonl"
 STYLES = {"AWARDED": "green", "PROVISIONAL": "yellow", "ENDED": "dim", "UNCLEAR": "yellow", "LATE": "red"}
 WORDS = {"AWARDED": "", "PROVISIONAL": "provisional", "ENDED": "ended", "UNCLEAR": "unclear", "REFUSED": "no"}
 LABEL_WIDTH, CELL_WIDTH = 20, 13
-LEGEND = "£ a week unless it says once. no: refused, with reasons. -: not in force. (): beside the budget, never in it."
+LEGEND = """£ a week unless it says once. no: refused, with reasons. -: not in force on the date.
+ended: taken over, no longer counted. (): tracked beside the budget, never in it.
+v2: the assessment's second version. G01 to G11 are worked by hand in tests/golden/README.md."""
 
 NEXT = """
 What to try next
@@ -48,11 +50,16 @@ def show(bus: BusName) -> int:
     across = max(2, (console.width - LABEL_WIDTH) // CELL_WIDTH)
     for some in _chunks(budgets, across):
         console.print(side_by_side(some))
-    console.print(Text(LEGEND, style="dim"))
+    console.print(Text(f"{LEGEND}\n{short_names()}", style="dim"))
     for paragraph in in_words(budgets[0]):
         console.print(paragraph)
     console.print(Text(NEXT))
     return code
+
+
+def short_names() -> str:
+    """What the short names stand for."""
+    return ". ".join(f"{s.name}: {s.title}" for s in lock().streams if len(s.name) <= 4) + "."
 
 
 def _chunks(budgets: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
