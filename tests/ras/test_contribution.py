@@ -99,6 +99,20 @@ def test_g09_aftercare_is_free() -> None:
     assert [reason.rule for reason in made.reasons] == ["CHARGE-AFTERCARE"]
 
 
+def test_aftercare_frees_the_councils_care_and_not_unrelated_support() -> None:
+    given = facts(("occupational_pension", 90000), s117=True)
+    made = assess(given, 13600, other=3400)
+    # means for far more than £34.00; the council's £136.00 is aftercare and free
+    assert (made.outcome, made.contribution_weekly_pence, made.chargeable_weekly_pence) == ("calculated", 3400, 3400)
+
+
+@pytest.mark.parametrize("means", [{"capital": {"person_pence": 21_500_01}}, {"disclosure_refused": True}])
+def test_full_cost_stops_at_the_councils_own_limits(means: dict[str, Any]) -> None:
+    # council C: 75 % of the plan's value is the most anybody pays: 0.75 x 192.50 = 144.375
+    made = assess(facts(**means), 19250, by=council(contribution_pct_of_plan=75))
+    assert (made.outcome, made.contribution_weekly_pence) == ("full_cost", 14438)
+
+
 def test_g11_parents_do_nights_so_the_night_part_does_not_count() -> None:
     income = [("income_support", 8440), ("dla_care", 6450, "high")]
     made = assess(facts(*income, age=18, dre=dre(1400)), 24475)
