@@ -54,6 +54,10 @@ def _refusal(code: str, pointer: str, detail: str) -> Refusal:
     return Refusal(code, detail, [FieldFault(pointer, code, detail)])
 
 
+def _pointer(*parts: str | int) -> str:
+    return "".join(f"/{part}" for part in parts)
+
+
 def _check_pack(assessment: AlignedAssessment) -> None:
     pack = packs().get(assessment.rule_pack)
     if pack is None:
@@ -93,7 +97,9 @@ def _check_amounts(assessment: AlignedAssessment) -> None:
     for i, need in enumerate(assessment.work.workplace_needs):
         weekly = need.weekly_pence or (need.hours_per_week or 0) * (need.hourly_rate_pence or 0)
         if max(weekly, need.cost_pence or 0) * need.count > MAX_PENCE:
-            raise _refusal("invalid_field", f"/work/workplace_needs/{i}", "This comes to more than £1,000,000.")
+            raise _refusal(
+                "invalid_field", _pointer("work", "workplace_needs", i), "This comes to more than £1,000,000."
+            )
     weekly_units: Counter[str] = Counter()
     for i, unit in enumerate(assessment.support_units):
         weekly_units[unit.unit] += unit.quantity / (52 if unit.per == "year" else 1)  # type: ignore[assignment]
