@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
@@ -99,8 +99,3 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
-
-
-def rows(result: Any) -> list[Any]:
-    """All rows of a result, as a plain list (Core rows are tuples with names)."""
-    return list(result.all())

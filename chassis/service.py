@@ -66,9 +66,6 @@ class Handlers:
     def topics(self) -> list[str]:
         return [topic for s in self.subscriptions for topic in s.topics()]
 
-    def handler_of(self, event_type: str) -> Handler | None:
-        return next((s.handler for s in self.subscriptions if event_type in {e.type for e in s.events}), None)
-
 
 @dataclass(frozen=True, slots=True)
 class Deps:

@@ -1,12 +1,10 @@
 """Dated rates, each with its source and evidence. Look-ups use the decision's effective date, never today."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from contracts.money import as_pence
@@ -97,8 +95,3 @@ def read_rates(rows: Iterable[Mapping[str, Any]]) -> RateTable:
         Rate(row["key"], row["value"], row["from"], row.get("to", OPEN_END), row["status"], row["source"])
         for row in rows
     )
-
-
-def load_rates(path: Path) -> RateTable:
-    with path.open("rb") as file:
-        return read_rates(tomllib.load(file)["rates"])
