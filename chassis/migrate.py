@@ -43,7 +43,22 @@ INSERT INTO outbox_cursor (shard) SELECT generate_series(0, {SHARDS - 1})
 """The first revision of every chain runs this. A later change of the chassis' tables is a new constant and a revision
 in each chain, never an edit here."""
 
-EVENT_TABLES = ("outbox", "inbox")
+CHASSIS_TABLES_2 = f"""
+ALTER TABLE parked ADD COLUMN ended text CHECK (ended IN ('released', 'discarded'));
+UPDATE parked SET ended = 'released' WHERE released_at IS NOT NULL;
+CREATE TABLE consumer_fence (
+  topic text NOT NULL, partition int NOT NULL, owner text NOT NULL, since timestamptz NOT NULL,
+  PRIMARY KEY (topic, partition)
+);
+CREATE TABLE audit_head (shard smallint PRIMARY KEY, next bigint NOT NULL DEFAULT 0, hash bytea NOT NULL);
+CREATE TABLE audit (
+  shard smallint NOT NULL, off bigint NOT NULL, body text NOT NULL, hash bytea NOT NULL, PRIMARY KEY (shard, off)
+);
+INSERT INTO audit_head (shard, hash) SELECT generate_series(0, {SHARDS - 1}), '\\x'
+"""
+"""Parked messages that were discarded; who may work on a partition; who did or saw what."""
+
+EVENT_TABLES = ("outbox", "inbox", "audit")
 
 
 def run_sql(operations: Any, script: str) -> None:

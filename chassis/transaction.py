@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis import audit
 from chassis.bus import MAX_RECORD_BYTES, RecordTooLarge
 from chassis.database import Database
 from chassis.service import Clock, Received
@@ -50,6 +51,7 @@ class Transaction:
     def __init__(self, connection: AsyncConnection, source: str, now: datetime) -> None:
         self.connection, self.source, self.now = connection, source, now
         self.staged: list[Staged] = []
+        self.audited: list[audit.Entry] = []
 
     async def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """One statement with `:named` values. Set-based: arrays and `unnest`, never one call a row."""
@@ -77,6 +79,12 @@ class Transaction:
         self.staged.append(Staged(envelope, event.topic(audience), payload))
         return envelope.id
 
+    def record(self, actor: str, action: str, subject: str, reason: str = "", **detail: str | int | bool) -> None:
+        """Keep who did or saw what, in this commit. No personal data: `subject` is an opaque reference."""
+        at = self.now.isoformat()
+        entry = audit.Entry(at=at, actor=actor, action=action, subject=subject, reason=reason, detail=detail)
+        self.audited.append(entry)
+
 
 _statements: dict[str, Any] = {}
 
@@ -101,6 +109,7 @@ class Transactions:
         async with self.database.begin() as connection:
             tx = Transaction(connection, self.source, self.clock.now())
             yield tx
+            await audit.append(tx)
             await append(tx)
         if tx.staged:
             self.committed.set()
