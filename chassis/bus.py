@@ -64,6 +64,10 @@ class Consumer(Protocol):
     def assigned(self) -> bool:
         """Whether the group has given this member its partitions (or decided it gets none)."""
 
+    @property
+    def generation(self) -> object:
+        """Differs after each time partitions were given to this member or taken from it."""
+
     async def close(self) -> None: ...
 
 

@@ -79,6 +79,7 @@ class EmbeddedConsumer(Consumer):
         self._lease = lease
         self._lease_ends = 0.0
         self._held: dict[Part, _Held] = {}
+        self._moves = 0
         self._settled = False
         self._turn = 0
         self._trouble: BusUnavailable | None = None
@@ -96,6 +97,10 @@ class EmbeddedConsumer(Consumer):
     @property
     def assigned(self) -> bool:
         return self._settled and self._leased
+
+    @property
+    def generation(self) -> object:
+        return self._moves
 
     @property
     def _leased(self) -> bool:
@@ -226,6 +231,7 @@ class EmbeddedConsumer(Consumer):
     def _adopt(self, mine: Mapping[Part, _Held]) -> None:
         """Forget what another member took; take over what is ours by a claim whose answer never came."""
         lost = [p for p, held in self._held.items() if p not in mine or mine[p].epoch != held.epoch]
+        self._moves += bool(lost) or not mine.keys() <= self._held.keys()
         for part in lost:
             del self._held[part]
         for part, held in mine.items():
@@ -258,6 +264,7 @@ class EmbeddedConsumer(Consumer):
         return len(ready)
 
     async def _release(self, parts: Sequence[Part]) -> None:
+        self._moves += bool(parts)
         if parts:
             await self._write_held(sql.RELEASE, {part: (self._held[part].epoch, 0) for part in parts})
         for part in parts:
@@ -267,6 +274,7 @@ class EmbeddedConsumer(Consumer):
         if not (wanted := sorted(share - self._held.keys())):
             return 0
         rows = await self._store.rows(sql.CLAIM, **self._who, **_parts(wanted), lease=self._lease)
+        self._moves += bool(rows)
         for row in rows:
             self._held[row.topic, row.part] = _Held(row.epoch, row.next_off, row.next_off)
         return len(rows)

@@ -99,6 +99,10 @@ class KafkaConsumer(Consumer):
     def assigned(self) -> bool:
         return self._inner is not None and self._member.assigned
 
+    @property
+    def generation(self) -> object:
+        return id(self._member), self._member.generation
+
     async def poll(self, max_records: int, wait: float) -> list[Record]:
         """As the port says. Raises BusUnavailable when the consumer had to be given up, or not be built."""
         await self.start(max(wait, CALL_SECONDS))

@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from chassis import inbox, parking, telemetry
-from chassis.bus import Bus, BusUnavailable, Consumer
+from chassis.bus import Bus, BusUnavailable, Consumer, Record
 from chassis.database import Backoff, is_transient
+from chassis.fence import Fence, Fenced
 from chassis.inbox import Message
 from chassis.service import Handlers, Received
 from chassis.transaction import Transaction, Transactions
@@ -26,6 +27,7 @@ class Consuming:
         self.group, self.handlers, self.bus, self.transactions = group, handlers, bus, transactions
         self.log = telemetry.logger(group)
         self.consumer: Consumer | None = None
+        self.fence = Fence()
         self.last_poll = time.monotonic()
 
     @property
@@ -40,8 +42,13 @@ class Consuming:
             except BusUnavailable:
                 self.log.warning("bus_unavailable")
                 await backoff.wait()
+            except Fenced:
+                self.log.warning("fenced")
+                telemetry.FENCED.labels(self.group).inc()
+                await backoff.wait()
 
     async def _consume(self) -> None:
+        self.fence = Fence()
         self.consumer = await self.bus.consumer(self.group, self.handlers.topics())
         last_commit = time.monotonic()
         try:
@@ -49,12 +56,25 @@ class Consuming:
                 records = await self.consumer.poll(BATCH, POLL_SECONDS)
                 self.last_poll = time.monotonic()
                 if records:
+                    await self._claim(records, self.consumer.generation)
                     await self.process([inbox.read(record) for record in records])
                 if time.monotonic() - last_commit >= COMMIT_SECONDS:
                     await self.consumer.commit()
                     last_commit = time.monotonic()
         finally:
             await asyncio.shield(self._leave())
+
+    async def _claim(self, records: Sequence[Record], generation: object) -> None:
+        new = self.fence.unclaimed(records, generation)
+        if not new:
+            return
+
+        async def claimed() -> None:
+            async with self.transactions() as tx:
+                await self.fence.claim(tx, new)
+
+        await self.transactions.database.retrying(claimed, attempts=1_000_000)
+        self.fence.claimed(new)
 
     async def _leave(self) -> None:
         consumer, self.consumer = self.consumer, None
@@ -69,6 +89,8 @@ class Consuming:
             try:
                 async with self.transactions() as tx:
                     handled = await self._handle(tx, messages)
+            except Fenced:
+                raise
             except Exception as fault:  # noqa: BLE001 - bisected and parked with its reason, never swallowed
                 if is_transient(fault):
                     telemetry.RETRIES.labels(self.group, type(fault).__name__).inc()
@@ -82,6 +104,7 @@ class Consuming:
             return
 
     async def _handle(self, tx: Transaction, messages: Sequence[Message]) -> int:
+        await self.fence.ask(tx, (m.record for m in messages))
         batch = await inbox.mark(tx, messages)
         telemetry.DUPLICATES.labels(self.group).inc(
             len(messages) - len(batch.fresh) - len(batch.behind_parked) - len(batch.conflicts)
@@ -138,6 +161,7 @@ class Consuming:
 
         async def parked() -> None:
             async with self.transactions() as tx:
+                await self.fence.ask(tx, [message.record])
                 batch = await inbox.mark(tx, [message])
                 await parking.park(tx, batch.fresh, reason)
                 await parking.park(tx, batch.behind_parked, parking.BEHIND)

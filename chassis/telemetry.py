@@ -11,6 +11,7 @@ HANDLED = Counter("tributary_events_handled_total", "Events handled", ["service"
 DUPLICATES = Counter("tributary_inbox_duplicates_total", "Events that came again with the same body", ["service"])
 PARKED = Counter("tributary_parked_total", "Messages parked", ["service", "reason"])
 RETRIES = Counter("tributary_batch_retries_total", "Batches tried again after a transient fault", ["service", "fault"])
+FENCED = Counter("tributary_fenced_total", "Batches dropped: another session owns the partition", ["service"])
 SENT = Counter("tributary_outbox_sent_total", "Outbox rows sent", ["service"])
 BATCH_SECONDS = Histogram(
     "tributary_handler_batch_seconds",
