@@ -57,8 +57,12 @@ class Consumer(Protocol):
         """Remember everything returned by earlier polls as done, for the partitions still owned. Never raises for
         a lost partition: what was not committed comes again."""
 
+    async def standing(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """Per owned (topic, partition): offset of the next record to commit, and offset after the last in the log."""
+
     async def lag(self) -> dict[tuple[str, int], int]:
         """Records not yet committed, per owned (topic, partition)."""
+        return {part: end - committed for part, (committed, end) in (await self.standing()).items()}
 
     @property
     def assigned(self) -> bool:

@@ -153,7 +153,7 @@ class KafkaConsumer(Consumer):
         if generation == member.generation:
             member.committed.update(offsets)
 
-    async def lag(self) -> dict[tuple[str, int], int]:
+    async def standing(self) -> dict[tuple[str, int], tuple[int, int]]:
         """As the port says. Raises BusUnavailable."""
         if self._inner is None or not (owned := self._inner.assignment()):
             return {}
@@ -163,7 +163,7 @@ class KafkaConsumer(Consumer):
                 ends = await self._inner.end_offsets(owned)
         except CLIENT_ERRORS as error:
             raise BusUnavailable(f"the broker did not tell the lag: {error!r:.200}") from error
-        return {(part.topic.removeprefix(self._prefix), part.partition): ends[part] - starts[part] for part in owned}
+        return {(part.topic.removeprefix(self._prefix), part.partition): (starts[part], ends[part]) for part in owned}
 
     async def _uncommitted_from(self, owned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Where the group stands: the last commit, or else the first record there is."""

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from chassis import inbox, parking, telemetry
+from chassis import inbox, parking, telemetry, trace
 from chassis.bus import Bus, BusUnavailable, Consumer, Record
-from chassis.database import Backoff, is_transient
+from chassis.database import Backoff, fault_code, is_outcome_unknown, is_transient
 from chassis.fence import Fence, Fenced
 from chassis.inbox import Message
+from chassis.progress import Progress
 from chassis.service import Handlers, Received
 from chassis.transaction import Transaction, Transactions
 
@@ -28,7 +29,7 @@ class Consuming:
         self.log = telemetry.logger(group)
         self.consumer: Consumer | None = None
         self.fence = Fence()
-        self.last_poll = time.monotonic()
+        self.progress = Progress()
 
     @property
     def ready(self) -> bool:
@@ -40,6 +41,7 @@ class Consuming:
             try:
                 await self._consume()
             except BusUnavailable:
+                self.progress.sign()
                 self.log.warning("bus_unavailable")
                 await backoff.wait()
             except Fenced:
@@ -54,10 +56,13 @@ class Consuming:
         try:
             while True:
                 records = await self.consumer.poll(BATCH, POLL_SECONDS)
-                self.last_poll = time.monotonic()
+                self.progress.polled(self.consumer.generation)
                 if records:
                     await self._claim(records, self.consumer.generation)
-                    await self.process([inbox.read(record) for record in records])
+                    messages = [inbox.read(record) for record in records]
+                    self.progress.took(messages)
+                    await self.process(messages)
+                self.progress.done()
                 if time.monotonic() - last_commit >= COMMIT_SECONDS:
                     await self.consumer.commit()
                     last_commit = time.monotonic()
@@ -73,8 +78,12 @@ class Consuming:
             async with self.transactions() as tx:
                 await self.fence.claim(tx, new)
 
-        await self.transactions.database.retrying(claimed, attempts=1_000_000)
+        await self.transactions.database.retrying(claimed, attempts=1_000_000, again=self._again)
         self.fence.claimed(new)
+
+    def _again(self, fault: Exception) -> None:
+        self.progress.sign()
+        telemetry.retried(self.group, fault_code(fault), unknown=is_outcome_unknown(fault))
 
     async def _leave(self) -> None:
         consumer, self.consumer = self.consumer, None
@@ -93,15 +102,29 @@ class Consuming:
                 raise
             except Exception as fault:  # noqa: BLE001 - bisected and parked with its reason, never swallowed
                 if is_transient(fault):
-                    telemetry.RETRIES.labels(self.group, type(fault).__name__).inc()
-                    self.log.warning("batch_retried", fault=type(fault).__name__, size=len(messages))
+                    self._again(fault)
+                    self.log.warning("batch_retried", fault=fault_code(fault), size=len(messages), **messages[0].ids())
                     await backoff.wait()
                     continue
                 await self._bisect(messages, fault)
                 return
-            telemetry.BATCH_SECONDS.labels(self.group).observe(time.perf_counter() - started)
-            telemetry.HANDLED.labels(self.group).inc(handled)
+            self._handled(messages, handled, time.perf_counter() - started)
             return
+
+    def _handled(self, messages: Sequence[Message], handled: int, seconds: float) -> None:
+        """The batch's readings, and a log line for each event whose trace is sampled."""
+        telemetry.BATCH_SECONDS.labels(self.group).observe(seconds)
+        telemetry.HANDLED.labels(self.group).inc(handled)
+        envelopes = [m.received.envelope for m in messages if m.received is not None]
+        if not envelopes:
+            return
+        oldest = min(e.time for e in envelopes)
+        age = (self.transactions.clock.now() - oldest).total_seconds()
+        telemetry.EVENT_AGE.labels(self.group).observe(max(0.0, age))
+        for message in messages:
+            if message.received is not None and trace.is_sampled(message.received.envelope.traceparent):
+                kind = message.received.envelope.type
+                self.log.info("handled", type=kind, batch_seconds=round(seconds, 4), **message.ids())
 
     async def _handle(self, tx: Transaction, messages: Sequence[Message]) -> int:
         await self.fence.ask(tx, (m.record for m in messages))
@@ -110,7 +133,7 @@ class Consuming:
             len(messages) - len(batch.fresh) - len(batch.behind_parked) - len(batch.conflicts)
         )
         for message in batch.conflicts:
-            self.log.error("same_id_other_body", event_id=str(message.event_id))
+            self.log.error("same_id_other_body", **message.ids())
         await parking.park(tx, batch.conflicts, parking.CONFLICT, blocks=False)
         await parking.park(tx, batch.behind_parked, parking.BEHIND)
         unreadable = {m.person_ref for m in batch.fresh if m.fault}
@@ -129,7 +152,7 @@ class Consuming:
             elif message.fault:
                 blocked.add(message.person_ref)
                 telemetry.PARKED.labels(self.group, message.fault).inc()
-                self.log.error("parked", reason=message.fault, event_id=str(message.event_id))
+                self.log.error("parked", reason=message.fault, **message.ids())
                 await parking.park(tx, [message])
             else:
                 before.append(message)
@@ -157,7 +180,7 @@ class Consuming:
     async def _park_alone(self, message: Message, fault: Exception) -> None:
         reason = f"handler_{type(fault).__name__}"
         telemetry.PARKED.labels(self.group, reason).inc()
-        self.log.error("parked", reason=reason, event_id=str(message.event_id))
+        self.log.error("parked", reason=reason, **message.ids())
 
         async def parked() -> None:
             async with self.transactions() as tx:
@@ -166,7 +189,7 @@ class Consuming:
                 await parking.park(tx, batch.fresh, reason)
                 await parking.park(tx, batch.behind_parked, parking.BEHIND)
 
-        await self.transactions.database.retrying(parked, attempts=1_000_000)
+        await self.transactions.database.retrying(parked, attempts=1_000_000, again=self._again)
 
     async def release(self, person_ref: UUID) -> int:
         """Run one person's parked messages again, in order, in one transaction. Returns how many; raises what the

@@ -16,13 +16,14 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import telemetry
+from chassis import telemetry, trace
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
 from chassis.consume import Consuming
 from chassis.database import Database, is_transient
 from chassis.migrate import head
+from chassis.observe import Sampler
 from chassis.relay import Relay
 from chassis.service import Clock, Deps, Service, SystemClock, Timer
 from chassis.settings import Settings
@@ -40,11 +41,12 @@ class Running:
         self.transactions = Transactions(database, service.name, clock or SystemClock())
         self.consuming = Consuming(service.name, service.handlers, bus, self.transactions)
         self.relay = Relay(bus, self.transactions)
+        self.sampler = Sampler(service, database, self.consuming)
         self.deps = Deps(database, self.transactions.clock, pepper, self.transactions)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        work: list[Coroutine[Any, Any, None]] = [self.relay.run()]
+        work: list[Coroutine[Any, Any, None]] = [self.relay.run(), self.sampler.run()]
         if self.service.handlers.subscriptions:
             work.append(self.consuming.run())
         work.extend(self._timer(timer) for timer in self.service.timers)
@@ -67,6 +69,11 @@ class Running:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.relay.stop(), 2)
         await self.database.close()
+
+    @property
+    def alive(self) -> bool:
+        """Its consumer goes round, if only to find the broker or the database away still."""
+        return not self.service.handlers.subscriptions or self.consuming.progress.alive
 
     async def ready(self) -> dict[str, bool]:
         """Migrations at head, topics made, partitions assigned."""
@@ -117,7 +124,7 @@ def app_of(title: str, running: list[Running]) -> FastAPI:
         return found
 
     routers = [one.service.router(one.deps) for one in running if one.service.router]
-    return build_app(title, routers, ready)
+    return build_app(title, routers, ready, lambda: all(one.alive for one in running))
 
 
 @asynccontextmanager
@@ -176,6 +183,7 @@ def main(arguments: list[str]) -> None:
         raise SystemExit("usage: python -m chassis.run services.ras   (settings: TRIBUTARY_…, see README.md)")
     settings = Settings()
     telemetry.set_up_logs(level=settings.log_level, as_json=settings.log_format == "json")
+    trace.set_up(sample=settings.trace_sample)
     asyncio.run(serve(service_named(arguments[0]), settings))
 
 

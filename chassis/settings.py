@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MOUNTED_PEPPER = Path("/run/secrets/pepper")
@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     pepper_file: Path | None = None
     log_level: str = "INFO"
     log_format: Literal["json", "console"] = "json"
+    trace_sample: float = Field(default=0.01, ge=0, le=1)
+    """The share of traces whose events each get a log line, of those that come without a choice already made."""
     host: str = "127.0.0.1"
     port: int = 8080
 

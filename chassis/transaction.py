@@ -1,6 +1,7 @@
 """Inbox marks, state and outbox rows in one commit. Only the chassis commits; `publish` is the only way out."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from prometheus_client import Histogram
 from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis import audit
+from chassis import audit, telemetry, trace
 from chassis.bus import MAX_RECORD_BYTES, RecordTooLarge
 from chassis.database import Database
 from chassis.service import Clock, Received
@@ -52,6 +54,7 @@ class Transaction:
         self.connection, self.source, self.now = connection, source, now
         self.staged: list[Staged] = []
         self.audited: list[audit.Entry] = []
+        self.measured: list[tuple[Histogram, float]] = []
 
     async def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """One statement with `:named` values. Set-based: arrays and `unnest`, never one call a row."""
@@ -66,18 +69,23 @@ class Transaction:
         payload = msgspec.json.encode(event)
         if len(payload) > MAX_RECORD_BYTES - 4096:
             raise RecordTooLarge(f"{event.type} is over the largest record the log takes")
+        event_id = derived_id(cause.correlation_id, event.type, *event.identity())
         envelope = Envelope(
-            id=derived_id(cause.correlation_id, event.type, *event.identity()),
+            id=event_id,
             type=event.type,
             source=self.source,
             subject=event.person_ref,
             time=self.now,
             correlation_id=cause.correlation_id,
             causation_id=cause.causation_id,
-            traceparent=cause.traceparent,
+            traceparent=trace.child(cause.traceparent, event_id, cause.correlation_id),
         )
         self.staged.append(Staged(envelope, event.topic(audience), payload))
         return envelope.id
+
+    def measure(self, histogram: Histogram, seconds: float) -> None:
+        """Observe something (label `service`) once this transaction is committed; what is rolled back never was."""
+        self.measured.append((histogram, seconds))
 
     def record(self, actor: str, action: str, subject: str, reason: str = "", **detail: str | int | bool) -> None:
         """Keep who did or saw what, in this commit. No personal data: `subject` is an opaque reference."""
@@ -102,15 +110,20 @@ class Transactions:
 
     def __init__(self, database: Database, source: str, clock: Clock) -> None:
         self.database, self.source, self.clock = database, f"/tributary/{source}", clock
+        self.name = source
         self.committed = asyncio.Event()
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[Transaction]:
+        started = time.perf_counter()
         async with self.database.begin() as connection:
             tx = Transaction(connection, self.source, self.clock.now())
             yield tx
             await audit.append(tx)
             await append(tx)
+        telemetry.TX_SECONDS.labels(self.name).observe(time.perf_counter() - started)
+        for histogram, seconds in tx.measured:
+            histogram.labels(self.name).observe(seconds)
         if tx.staged:
             self.committed.set()
 

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from chassis import telemetry
 from chassis.service import Service, Timer, everybody
 from contracts.budget import BudgetAccepted, BudgetProposed, FactsSupplied, StreamLate
 from contracts.lock import lock
 from services.ras.api import router
 from services.ras.handlers import AUDIENCE, handlers, pass_deadlines
+from services.ras.store import OLDEST_OPEN
 
 service = Service(
     name=AUDIENCE,
@@ -22,5 +24,6 @@ service = Service(
     handlers=handlers,
     router=router,
     timers=(Timer("deadlines", 5.0, pass_deadlines),),
+    sampled=((telemetry.OLDEST_OPEN, OLDEST_OPEN),),
     insert_only=("acceptance",),
 )

@@ -1,5 +1,11 @@
 """From the first answer to the accepted budget, over HTTP and both buses. Amounts by hand (rule book §24)."""
 
+import asyncio
+import time
+from uuid import UUID, uuid4
+
+from chassis.bus import Record
+from contracts import event
 from contracts.assessment import AssessmentFinalised
 from contracts.budget import BudgetAccepted, BudgetProposed, FactsSupplied, StreamLate
 from contracts.payments import AcceptedBudgetRecorded
@@ -210,3 +216,46 @@ async def test_a_stream_that_is_down_is_waited_for_then_late_and_its_answer_stil
     await house.look_at_deadlines()
     assert await house.told(StreamLate, ref) == [late], "late once, and never again"
     assert await house.parked() == []
+
+
+async def records_about(house: House, ref: str, *topics: str) -> list[Record]:
+    """What the log itself holds about one assessment's budget, headers and all, once a budget is there."""
+    reader = await house.deployment.bus.consumer(f"test-{uuid4().hex}", topics)
+    found: list[Record] = []
+    limit = time.monotonic() + 60
+    while not any(r.topic == BudgetProposed.topic() for r in found):
+        assert time.monotonic() < limit
+        found += [r for r in await reader.poll(500, 0.5) if ref.encode() in r.value]
+        await asyncio.sleep(0)
+    await reader.close()
+    return found
+
+
+async def test_one_trace_leads_from_the_request_to_the_budget(house: House) -> None:
+    """The caller's trace id on every record; each record a span of its own, whose parent its cause names."""
+    trace_id = uuid4().hex
+    ref = await house.create(house.somebody("G01"))
+    sent = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    assert (await house.http.post(f"/assessments/{ref}/finalise", headers=sent)).status_code == 202
+    await house.complete(ref)
+    topics = [AssessmentFinalised.topic("ras"), StreamDecided.topic(), BudgetProposed.topic()]
+    envelopes = [event.Envelope.parse(dict(r.headers)) for r in await records_about(house, ref, *topics)]
+    assert {e.type for e in envelopes} >= {BudgetProposed.type, StreamDecided.type}
+    for e in envelopes:
+        assert e.traceparent == f"00-{trace_id}-{e.id.hex[16:]}-01"
+    causes = {e.id: e.causation_id for e in envelopes}
+    (budget,) = [e for e in envelopes if e.type == BudgetProposed.type]
+    assert isinstance(causes[budget.id], UUID)
+    assert budget.causation_id in causes, "the answer that completed it"
+
+
+async def test_without_one_the_correlation_id_of_the_request_names_the_trace(house: House) -> None:
+    correlation = uuid4()
+    ref = await house.create(house.somebody("G01"))
+    sent = {"x-correlation-id": str(correlation), "traceparent": "00-malformed"}
+    assert (await house.http.post(f"/assessments/{ref}/finalise", headers=sent)).status_code == 202
+    await house.complete(ref)
+    about = f"position('{ref}' IN encode(payload, 'escape')) > 0"
+    for schema in ("assessment", "stream_social_care", "ras"):
+        (row,) = await house.ask(f"SELECT DISTINCT left(traceparent, 35) AS trace FROM {schema}.outbox WHERE {about}")
+        assert row["trace"] == f"00-{correlation.hex}"
