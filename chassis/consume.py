@@ -37,8 +37,8 @@ class Consuming:
         while True:
             try:
                 await self._consume()
-            except BusUnavailable:
-                self.log.warning("bus_unavailable")
+            except BusUnavailable as fault:
+                self.log.warning("bus_unavailable", reason=fault.code)
                 await backoff.wait()
 
     async def _consume(self) -> None:

@@ -94,8 +94,9 @@ class AlterScram(Request[_ScramRequest]):  # type: ignore[misc]
     API_KEY = 51
 
     def __init__(self, removed: Iterable[str] = (), added: Iterable[tuple[str, int, bytes, bytes]] = ()) -> None:
-        self._removed = [(user, SCRAM_SHA_512, {}) for user in removed]
-        self._added = [(user, SCRAM_SHA_512, rounds, salt, salted, {}) for user, rounds, salt, salted in added]
+        no_tags: dict[int, bytes] = {}
+        self._removed = [(user, SCRAM_SHA_512, no_tags) for user in removed]
+        self._added = [(*one[:1], SCRAM_SHA_512, *one[1:], no_tags) for one in added]
 
     def build(self, request_struct_class: Any) -> Any:
         return request_struct_class(self._removed, self._added, {})
