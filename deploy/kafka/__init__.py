@@ -98,6 +98,11 @@ class EmbeddedKafka:
         """`host:port`, as clients want it; the same after a restart."""
         return f"{LOOPBACK}:{self._port}"
 
+    @property
+    def controller(self) -> tuple[str, int]:
+        """Where the controller listens; nothing but the broker has business there."""
+        return LOOPBACK, self._controller
+
     def security(self, user: str) -> dict[str, Any]:
         """What KafkaBus needs to come in as `user`; nothing where everybody may."""
         return guard.client_options(user, self.passwords.of(user)) if self.secured else {}
