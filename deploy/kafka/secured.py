@@ -37,9 +37,10 @@ class Passwords:
         return {user: self.of(user) for user in users}
 
 
-def properties(folder: Path) -> str:
-    """What `server.properties` says beside the open broker's; `folder` holds the passwords."""
-    settings = {
+def settings(controller_password: str) -> dict[str, str]:
+    """A broker's settings beside the open one's. `controller_password`: a reference that the broker resolves, as in
+    `${directory:/run/secrets:name}`, so that no setting holds the password."""
+    return {
         "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
         "inter.broker.listener.name": "CLIENT",
         "sasl.enabled.mechanisms": MECHANISM,
@@ -47,18 +48,23 @@ def properties(folder: Path) -> str:
         "listener.name.client.scram-sha-512.sasl.jaas.config": _SCRAM,
         "sasl.mechanism.controller.protocol": "PLAIN",
         "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.controller.plain.sasl.jaas.config": _plain(f"${{directory:{folder}:{CONTROLLER}}}"),
+        "listener.name.controller.plain.sasl.jaas.config": _plain(controller_password),
         "config.providers": "directory",
         "config.providers.directory.class": "org.apache.kafka.common.config.provider.DirectoryConfigProvider",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow.everyone.if.no.acl.found": "false",
         "super.users": f"User:{SUPER_USER};User:{CONTROLLER}",
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def properties(folder: Path) -> str:
+    """The same for `server.properties`; `folder` holds the passwords."""
+    found = settings(f"${{directory:{folder}:{CONTROLLER}}}")
+    return "".join(f"{name}={value}\n" for name, value in found.items())
 
 
 def _plain(password: str) -> str:
-    """Both sides of the controller's listener. `password`: where the broker reads it, so that no setting holds it."""
+    """Both sides of the controller's listener."""
     module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     return f'{module} username="{CONTROLLER}" password="{password}" user_{CONTROLLER}="{password}";'
 
