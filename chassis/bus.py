@@ -18,7 +18,24 @@ class RecordTooLarge(Exception):
 
 
 class BusUnavailable(Exception):
-    """The log did not answer in time. Nothing is known about what was sent: send again, consumers drop repeats."""
+    """The log did not answer in time. Nothing is known about what was sent: send again, consumers drop repeats.
+
+    `code` says in the log why it waits.
+    """
+
+    code = "bus_unavailable"
+
+
+class TopicsMissing(BusUnavailable):
+    """Topics are not there, or not for this principal: whoever makes topics has not run. Ask again."""
+
+    code = "topics_missing"
+
+
+class NotAllowed(BusUnavailable):
+    """The log knows this principal and has no such right for it. Ask again: rights are given while services run."""
+
+    code = "bus_not_allowed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from chassis.bus import BusUnavailable, Consumer, Record
-from chassis.bus_kafka_client import CLIENT_ERRORS, discard, started
+from chassis.bus import Consumer, Record
+from chassis.bus_kafka_client import CLIENT_ERRORS, discard, started, unavailable
 
 SETTINGS: Mapping[str, Any] = {
     "enable_auto_commit": False,
@@ -114,7 +114,7 @@ class KafkaConsumer(Consumer):
                 await self._give_up("no answer of getmany")
             return []
         except CLIENT_ERRORS as error:
-            await self._give_up(repr(error), error)
+            await self._give_up("a client's error", error)
         self._answered = time.monotonic()
         if not got:
             await self._look_whether_stuck()
@@ -162,7 +162,7 @@ class KafkaConsumer(Consumer):
                 starts = await self._uncommitted_from(owned)
                 ends = await self._inner.end_offsets(owned)
         except CLIENT_ERRORS as error:
-            raise BusUnavailable(f"the broker did not tell the lag: {error!r:.200}") from error
+            raise unavailable("the broker did not tell the lag", error) from error
         return {(part.topic.removeprefix(self._prefix), part.partition): (starts[part], ends[part]) for part in owned}
 
     async def _uncommitted_from(self, owned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -182,7 +182,7 @@ class KafkaConsumer(Consumer):
     async def _give_up(self, reason: str, error: BaseException | None = None) -> None:
         """Drop the inner consumer; the next poll builds another. Always raises BusUnavailable."""
         await self.close()
-        raise BusUnavailable(f"consumer of {self._settings['group_id']} given up: {reason:.200}") from error
+        raise unavailable(f"consumer of {self._settings['group_id']} given up, {reason}", error) from error
 
     def _progressed(self) -> None:
         self._next_look = time.monotonic() + QUIET_SECONDS

@@ -8,8 +8,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from chassis import telemetry
-from chassis.bus import BusUnavailable, Outgoing, Producer
-from chassis.bus_kafka_client import CLIENT_ERRORS, discard, discard_unsent, started
+from chassis.bus import Outgoing, Producer
+from chassis.bus_kafka_client import CLIENT_ERRORS, discard, discard_unsent, started, unavailable
 from chassis.bus_records import partition_of, refuse_oversize
 
 SETTINGS: Mapping[str, Any] = {
@@ -50,7 +50,7 @@ class KafkaProducer(Producer):
                 await self._append(inner, batch)
         except CLIENT_ERRORS as error:
             await self._give_up(inner)
-            raise BusUnavailable(f"the broker gave no receipt: {error!r:.200}") from error
+            raise unavailable("the broker gave no receipt", error) from error
 
     async def close(self) -> None:
         inner, self._inner = self._inner, None

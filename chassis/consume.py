@@ -40,9 +40,9 @@ class Consuming:
         while True:
             try:
                 await self._consume()
-            except BusUnavailable:
+            except BusUnavailable as fault:
                 self.progress.sign()
-                self.log.warning("bus_unavailable")
+                self.log.warning("bus_unavailable", reason=fault.code)
                 await backoff.wait()
             except Fenced:
                 self.log.warning("fenced")

@@ -53,8 +53,8 @@ class Relay:
             try:
                 producer = await self.bus.producer(self.transactions.source)
                 await self._send_for_ever(producer)
-            except BusUnavailable:
-                self.log.warning("relay_waits_for_bus")
+            except BusUnavailable as fault:
+                self.log.warning("relay_waits_for_bus", reason=fault.code)
             except Exception as fault:
                 if not is_transient(fault):
                     raise

@@ -107,7 +107,7 @@ PARKED_OLDEST = gauge("parking", "parked_oldest_seconds", "seconds", "Age of the
 REPLAYED = counter("parking", "replay_total", "messages", "Messages replayed by an operator", "service", "mode")
 
 SAMPLES_FAILED = counter("process", "samples_failed_total", "times", "A reading could not be taken", "service", "what")
-LOOP_LAG = histogram("process", "event_loop_lag_seconds", "How late the event loop was",
+LOOP_LAG_SECONDS = histogram("process", "event_loop_lag_seconds", "How late the event loop was",
                      buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5))  # fmt: skip
 
 

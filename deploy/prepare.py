@@ -1,8 +1,8 @@
-"""Make a database and a log ready for every service: roles, schemas, migrations, grants, topics. Safe to repeat.
+"""Make a database and a log ready for every service: roles, schemas, migrations, grants, users, topics. Safe to repeat.
 
     python -m deploy.prepare
 
-Runs as the database's superuser; the services themselves never do.
+Runs as the database's superuser and the broker's; the services themselves never do.
 """
 
 import asyncio
@@ -21,9 +21,12 @@ from chassis.bus_embedded import EmbeddedBus
 from chassis.run import make_bus, role_of
 from chassis.service import Service, all_topics
 from chassis.settings import Settings, secret
+from deploy.access import TOPIC_ADMIN, TWIN, acls, principal_of, principals, with_twins
+from deploy.kafka.grants import granting
 from deploy.services import all_services
 
 BUS_SCHEMA = "bus"
+SECRETS = Path("/run/secrets")
 
 
 def engine_for(url: str) -> AsyncEngine:
@@ -84,12 +87,32 @@ async def prepare_topics(bus: Bus, services: Sequence[Service]) -> None:
 
 def password_file(service: Service) -> Path:
     """Where a service's password is, in a container; the file is named as the container is."""
-    name = service.schema.removeprefix("stream_").replace("_", "-")
-    return Path("/run/secrets") / name
+    return SECRETS / principal_of(service)
+
+
+def kafka_password_file(principal: str) -> Path:
+    """The same for the broker; a twin's is there while a password is changed."""
+    return SECRETS / f"kafka-{principal}"
+
+
+async def prepare_broker(settings: Settings, services: Sequence[Service]) -> Settings:
+    """Users and rights, as the super user whom `settings` name. Returns the settings that make topics.
+
+    Raises DeployError where the broker refuses, ValueError where a password is missing.
+    """
+    if settings.bus != "kafka" or settings.kafka_security == "PLAINTEXT":
+        return settings
+    rights = with_twins(acls(services, settings.kafka_prefix))
+    files = {name: kafka_password_file(name) for name in principals(rights)}
+    passwords = {name: secret(file) for name, file in files.items() if file.exists() or not name.endswith(TWIN)}
+    async with granting(settings.kafka_bootstrap, settings.kafka_login()) as admin:
+        await admin.set_users({name: word for name, word in passwords.items() if word})
+        await admin.set_rights(rights)
+    return settings.model_copy(update={"kafka_user": TOPIC_ADMIN, "kafka_password_file": files[TOPIC_ADMIN]})
 
 
 async def main() -> None:
-    """For containers: passwords are files under /run/secrets, one a service, and the superuser's own."""
+    """For containers: passwords are files under /run/secrets, one a service and server, and the superusers' own."""
     settings, services = Settings(), all_services()
     admin = settings.model_copy(update={"database_name": "postgres"})
     await create_database(admin.database_url("postgres"), settings.database_name)
@@ -97,7 +120,7 @@ async def main() -> None:
     await prepare_database(
         engine, services, lambda s: secret(password_file(s)) or "", lambda line: print(line, file=sys.stderr)
     )
-    bus = await make_bus(settings, engine)
+    bus = await make_bus(await prepare_broker(settings, services), engine)
     await prepare_topics(bus, services)
     await bus.close()
     await engine.dispose()
