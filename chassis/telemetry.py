@@ -79,6 +79,11 @@ LAST_PROGRESS = gauge(
     "flow", "consumer_last_progress_timestamp_seconds", "time", "When all that was taken was last done", "group"
 )
 REBALANCES = counter("flow", "rebalance_total", "times", "Partitions were given anew", "group")
+WITHOUT_OFFSETS = counter(
+    "flow", "group_without_offsets_total", "times", "Assignments with records and no committed offset", "group"
+)
+CONSUMER_STOPPED = gauge("flow", "consumer_stopped", "yes or no", "1 while a consumer has stopped itself", "group",
+                         "reason")  # fmt: skip
 SENT = counter("flow", "outbox_sent_total", "events", "Outbox rows sent", "service")
 OUTBOX_OLDEST = gauge(
     "flow", "outbox_oldest_unpublished_seconds", "seconds", "Age of the oldest event told and not sent", "service"
@@ -86,7 +91,7 @@ OUTBOX_OLDEST = gauge(
 OUTBOX_BACKLOG = gauge("flow", "outbox_backlog", "events", "Events told and not sent", "service")
 RELAY_SECONDS = histogram("flow", "relay_send_seconds", "One send of the relay, receipts included", "service",
                           buckets=_SHORT)  # fmt: skip
-PRODUCER_REBUILDS = counter("flow", "producer_rebuild_total", "times", "A producer was given up for a new one", "name")
+PRODUCER_REBUILDS = counter("flow", "producer_rebuild_total", "times", "A producer given up for a new one", "service")
 
 TX_SECONDS = histogram("database", "db_tx_seconds", "One transaction, its commit included", "service", buckets=_SHORT)
 RETRIES = counter("database", "db_retry_total", "times", "Work done again after a passing fault", "service", "reason")
@@ -108,7 +113,7 @@ REPLAYED = counter("parking", "replay_total", "messages", "Messages replayed by 
 
 SAMPLES_FAILED = counter("process", "samples_failed_total", "times", "A reading could not be taken", "service", "what")
 LOOP_LAG_SECONDS = histogram("process", "event_loop_lag_seconds", "How late the event loop was",
-                     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5))  # fmt: skip
+                     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15))  # fmt: skip
 
 
 def retried(service: str, reason: str, *, unknown: bool) -> None:

@@ -28,7 +28,7 @@ def generate(*, check: bool) -> int:
         return _say_stale(changed)
     lock.cache_clear()
     made: Texts = {}
-    for part in (_schemas, _examples, _asyncapi, _openapi, _documents, _access, _compose):
+    for part in (_schemas, _examples, _asyncapi, _openapi, _documents, _access, _dashboards, _compose):
         made |= part()
     if broken := broken_promises(made):
         print(*broken, _NEW_VERSION, sep="\n", file=sys.stderr)
@@ -124,6 +124,12 @@ def _documents() -> Texts:
         "docs/flow.svg": picture.text(),
         "docs/assessment-form.md": form_guide.text(),
     }
+
+
+def _dashboards() -> Texts:
+    from deploy.generate import dashboards
+
+    return dashboards.files()
 
 
 def _access() -> Texts:

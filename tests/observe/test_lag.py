@@ -25,9 +25,9 @@ def samples(offsets: list[int], lags: list[int]) -> list[Sample]:
         (STILL, GROWING, State.STALLED),
         (STILL, [0] * WINDOW, State.OK),
         (STILL, [0, *GROWING[:-1]], State.OK),  # there was nothing to do a moment ago
-        (STILL[:-1] + [501], FIXED, State.OK),
+        ([*STILL[:-1], 501], FIXED, State.OK),
         ([500] * 9 + [480], FIXED, State.REWOUND),
-        ([500, 480] + MOVING[2:], [0] * WINDOW, State.REWOUND),
+        ([500, 480, *MOVING[2:]], [0] * WINDOW, State.REWOUND),
         (STILL[:-1], FIXED[:-1], State.OK),  # not enough seen yet
     ],
 )
