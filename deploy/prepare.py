@@ -111,7 +111,11 @@ async def prepare_broker(settings: Settings, services: Sequence[Service]) -> Set
     return settings.model_copy(update={"kafka_user": TOPIC_ADMIN, "kafka_password_file": files[TOPIC_ADMIN]})
 
 
-async def main() -> None:
+DATABASE_ONLY = "--database-only"
+"""Where somebody else makes users, rights and topics: Strimzi, of the resources in deploy/k8s."""
+
+
+async def main(*, broker: bool = True) -> None:
     """For containers: passwords are files under /run/secrets, one a service and server, and the superusers' own."""
     settings, services = Settings(), all_services()
     admin = settings.model_copy(update={"database_name": "postgres"})
@@ -120,11 +124,12 @@ async def main() -> None:
     await prepare_database(
         engine, services, lambda s: secret(password_file(s)) or "", lambda line: print(line, file=sys.stderr)
     )
-    bus = await make_bus(await prepare_broker(settings, services), engine)
-    await prepare_topics(bus, services)
-    await bus.close()
+    if broker:
+        bus = await make_bus(await prepare_broker(settings, services), engine)
+        await prepare_topics(bus, services)
+        await bus.close()
     await engine.dispose()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(broker=DATABASE_ONLY not in sys.argv[1:]))
