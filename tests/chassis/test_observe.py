@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from chassis import consume, inbox, progress, telemetry
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
-from chassis.database import Backoff, Database
+from chassis.database import Backoff, Database, Raced
 from chassis.inbox import Message
 from chassis.observe import Sampler
 from chassis.progress import Progress
@@ -144,6 +144,23 @@ async def test_what_is_rolled_back_is_not_measured(probe: Probe) -> None:
     async with probe.transactions() as tx:
         tx.measure(telemetry.BUDGET_AGE, 1)
     assert counted() == before + 1
+
+
+async def test_a_retry_is_counted_by_its_reason_and_whether_the_outcome_is_unknown(probe: Probe) -> None:
+    faults: list[Exception] = [Raced("a case"), ConnectionResetError("cut")]
+
+    async def faulty(_batch: list[Received[Told]], _tx: Transaction) -> None:
+        if faults:
+            raise faults.pop(0)
+
+    def counted() -> list[float]:
+        reasons = [reading("db_retry_total", service="probe", reason=r) for r in ("Raced", "ConnectionResetError")]
+        return [n or 0 for n in (*reasons, reading("db_ambiguous_total", service="probe"))]
+
+    before, probe.hook = counted(), faulty
+    with capture_logs():
+        await probe.take([record(outgoing(told(person(1), 1)))])
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1, 1]
 
 
 async def test_every_metric_is_served_and_no_label_is_an_id(probe: Probe) -> None:

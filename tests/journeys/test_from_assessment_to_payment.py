@@ -4,6 +4,8 @@ import asyncio
 import time
 from uuid import UUID, uuid4
 
+from prometheus_client import REGISTRY
+
 from chassis.bus import Record
 from contracts import event
 from contracts.assessment import AssessmentFinalised
@@ -75,6 +77,30 @@ async def of_budget(house: House, budget_id: str) -> list[AcceptedBudgetRecorded
     sql = f"SELECT payload FROM payments.outbox WHERE type = '{AcceptedBudgetRecorded.type}'"
     found = [AcceptedBudgetRecorded.decode(bytes(row["payload"])) for row in await house.ask(sql)]
     return [e for e in found if str(e.budget_id) == budget_id]
+
+
+async def test_a_budgets_age_is_measured_and_an_open_one_is_seen(house: House) -> None:
+    """A stream that is down holds a budget open: its age grows until the stream is back."""
+
+    def reading(name: str) -> float:
+        return REGISTRY.get_sample_value(f"tributary_{name}", {"service": "ras"}) or 0
+
+    before = reading("pm_age_seconds_count")
+    await house.stop("ices")
+    ref = await house.finalised(house.somebody("G01"))
+    sampler = house.deployment.running["ras"].sampler
+
+    async def open_is_seen() -> bool:
+        await sampler.look()
+        return reading("pm_oldest_open_seconds") > 0
+
+    assert await eventually(open_is_seen)
+    assert reading("pm_age_seconds_count") == before
+    house.start("ices")
+    await house.complete(ref)
+    await sampler.look()
+    assert reading("pm_age_seconds_count") == before + 1
+    assert reading("pm_oldest_open_seconds") == 0
 
 
 async def test_the_same_case_twice_changes_nothing(house: House) -> None:
