@@ -30,9 +30,11 @@ SELECT o.* FROM outbox_cursor c CROSS JOIN LATERAL (
 """)
 ADVANCE = text("""
 UPDATE outbox_cursor c SET pos = g.pos
-FROM unnest(CAST(:shards AS smallint[]), CAST(:positions AS bigint[])) AS g(shard, pos)
+FROM unnest(CAST(:shards AS smallint[]), CAST(:positions AS bigint[])) AS g(shard, pos),
+     set_config('synchronous_commit', 'off', true)
 WHERE c.shard = g.shard AND c.owner = :me AND c.pos < g.pos
 """)
+"""Losing this in a crash only sends again, so it need not wait for the disk."""
 GIVE_UP = text("UPDATE outbox_cursor SET owner = NULL WHERE owner = :me")
 
 
@@ -41,7 +43,7 @@ class Relay:
 
     def __init__(self, bus: Bus, transactions: Transactions) -> None:
         self.bus, self.transactions = bus, transactions
-        self.engine = transactions.database.engine
+        self.engine = transactions.database.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.me = str(uuid.uuid4())
         self.log = telemetry.logger(transactions.source)
         self._leased_until = 0.0
@@ -94,36 +96,34 @@ class Relay:
         now = asyncio.get_running_loop().time()
         if now < self._leased_until:
             return
-        async with self.engine.begin() as connection:
+        async with self.engine.connect() as connection:
             await connection.execute(TAKE_LEASE, {"me": self.me})
         self._leased_until = now + LEASE_SECONDS / 3
 
     async def _advance(self, pending: Any) -> None:
         sent: dict[int, int] = {}
-        for row in pending:
-            sent[row.shard] = max(sent.get(row.shard, 0), row.off + 1)
-        async with self.engine.begin() as connection:
-            # losing this in a crash only sends again, so it need not wait for the disk
-            await connection.execute(text("SET LOCAL synchronous_commit = off"))
-            values = {"shards": list(sent), "positions": list(sent.values()), "me": self.me}
-            await connection.execute(ADVANCE, values)
+        for shard, off, *_ in pending:
+            sent[shard] = max(sent.get(shard, 0), off + 1)
+        async with self.engine.connect() as connection:
+            await connection.execute(ADVANCE, {"shards": list(sent), "positions": list(sent.values()), "me": self.me})
 
     async def stop(self) -> None:
         """Let another process take over at once."""
-        async with self.engine.begin() as connection:
+        async with self.engine.connect() as connection:
             await connection.execute(GIVE_UP, {"me": self.me})
 
 
 def outgoing(row: Any) -> Outgoing:
-    """An outbox row as a record: CloudEvents headers, the payload untouched."""
+    """A row of PENDING as a record: CloudEvents headers, the payload untouched."""
+    _, _, event_id, kind, topic, subject, correlation_id, causation_id, traceparent, at, source, payload = row
     envelope = Envelope(
-        id=row.event_id,
-        type=row.type,
-        source=row.source,
-        subject=row.subject,
-        time=row.occurred_at,
-        correlation_id=row.correlation_id,
-        causation_id=row.causation_id,
-        traceparent=row.traceparent,
+        id=event_id,
+        type=kind,
+        source=source,
+        subject=subject,
+        time=at,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        traceparent=traceparent,
     )
-    return Outgoing(row.topic, str(row.subject).encode(), bytes(row.payload), envelope.headers())
+    return Outgoing(topic, str(subject).encode(), payload, envelope.headers())

@@ -5,6 +5,7 @@ python -m chassis.run services.ras
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -145,6 +146,16 @@ def service_named(module: str) -> Service:
     return found
 
 
+def settle() -> None:
+    """Tell the garbage collector that what was imported stays, and to look less often.
+
+    A batch makes some ten thousand objects that no cycle holds; looking through them took a fifth of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def role_of(service: Service) -> str:
     """The database role of a service: it may use its own schema and nothing else."""
     return f"tributary_{service.schema}"
@@ -165,6 +176,7 @@ async def serve(service: Service, settings: Settings) -> None:
         app_of(service.title, [running]), settings.host, settings.port, log_config=None, access_log=False
     )
     server = uvicorn.Server(config)
+    settle()
     async with started([running]):
         ends = [asyncio.create_task(server.serve()), asyncio.create_task(running.crashed())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -20,7 +20,7 @@ from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
 from chassis.database import Database
 from chassis.parking import list_parked
-from chassis.run import Running, app_of, role_of
+from chassis.run import Running, app_of, role_of, settle
 from chassis.service import Clock, Service
 from chassis.settings import DEVELOPMENT_PEPPER
 from deploy.access import OPERATOR, TOPIC_ADMIN, principal_of
@@ -108,6 +108,7 @@ async def one_process(
     databases = {s.name: Database(postgres.url(role_of(s), passwords, database), s.schema) for s in services}
     running = {s.name: Running(s, buses.of(principal_of(s)), databases[s.name], clock, pepper) for s in services}
     deployment = OneProcess(running, buses.of(OPERATOR))
+    settle()
     try:
         for one in running.values():
             one.start()

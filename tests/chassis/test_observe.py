@@ -210,20 +210,23 @@ async def test_an_outage_fails_readiness_and_not_liveness_and_a_consumer_that_st
         running = Running(service, EmbeddedBus(owner), database)
         await running.bus.create_topics(service.topics())
         running.start()
-        assert (await until_ready(running))[0] == 200
-        server.kill()
-        limit = time.monotonic() + 3
-        while time.monotonic() < limit:
-            assert (await readiness(running))[0] == 503  # asks /livez first, and that it says 200
-            await asyncio.sleep(0.1)
-        server.restart()
-        assert (await until_ready(running))[0] == 200
-        hold.clear()
-        await (await running.bus.producer("test")).send([outgoing(told(person(1), 1))])
-        transport = httpx.ASGITransport(app_of("Probe", [running]))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            while (await http.get("/livez")).status_code == 200:
-                assert time.monotonic() < limit + 30
+        try:
+            assert (await until_ready(running))[0] == 200
+            server.kill()
+            limit = time.monotonic() + 3
+            while time.monotonic() < limit:
+                assert (await readiness(running))[0] == 503  # asks /livez first, and that it says 200
                 await asyncio.sleep(0.1)
-        await running.stop()
-        await owner.dispose()
+            server.restart()
+            assert (await until_ready(running))[0] == 200
+            hold.clear()
+            await (await running.bus.producer("test")).send([outgoing(told(person(1), 1))])
+            transport = httpx.ASGITransport(app_of("Probe", [running]))
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+                while (await http.get("/livez")).status_code == 200:
+                    assert time.monotonic() < limit + 30
+                    await asyncio.sleep(0.1)
+        finally:
+            hold.set()
+            await running.stop()
+            await owner.dispose()
