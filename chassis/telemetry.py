@@ -11,6 +11,14 @@ HANDLED = Counter("tributary_events_handled_total", "Events handled", ["service"
 DUPLICATES = Counter("tributary_inbox_duplicates_total", "Events that came again with the same body", ["service"])
 PARKED = Counter("tributary_parked_total", "Messages parked", ["service", "reason"])
 RETRIES = Counter("tributary_batch_retries_total", "Batches tried again after a transient fault", ["service", "fault"])
+WITHOUT_OFFSETS = Counter(
+    "tributary_group_without_offsets_total", "Assignments that found records and no committed offset", ["group"]
+)
+LOOP_LAG = Histogram(
+    "tributary_event_loop_lag_seconds",
+    "How late the event loop was; a consumer's heartbeats are as late",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
 SENT = Counter("tributary_outbox_sent_total", "Outbox rows sent", ["service"])
 BATCH_SECONDS = Histogram(
     "tributary_handler_batch_seconds",
