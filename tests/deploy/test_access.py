@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,9 +31,11 @@ from tests.conftest import NewDatabase, need_kafka
 from tests.contracts.bus_help import eventually, read
 from tests.deploy.asking import Asking, asking
 from tests.golden.running import CASES, HERE
+from tests.journeys.child import Child
 from tributary.allocate import open_allocation
 from tributary.case_lines import Case, Reader
 
+pytestmark = pytest.mark.timeout(300)
 SERVICES = all_services()
 TOPICS = all_topics(SERVICES)
 GROUPS = [s.name for s in SERVICES if s.handlers.subscriptions]
@@ -265,3 +268,20 @@ async def test_the_whole_product_on_a_secured_broker(
     }
     assert totals == {name: one["totals"] for name, one in expected.items()}
     assert len(totals) == 9
+
+
+async def test_a_service_comes_in_by_its_container_s_settings(
+    secured: Secured, postgres: EmbeddedPostgres, new_database: NewDatabase, tmp_path: Path
+) -> None:
+    """A process of its own, ready: topics seen, partitions given in its group."""
+    login = {
+        "TRIBUTARY_KAFKA_SECURITY": "SASL_PLAINTEXT",
+        "TRIBUTARY_KAFKA_USER": TRY + "ices",
+        "TRIBUTARY_KAFKA_PASSWORD_FILE": str(secured.broker.passwords.folder / (TRY + "ices")),
+    }
+    module, log = "services.funding_streams.ices", tmp_path / "ices.log"
+    child = await Child.start(
+        module, postgres, await new_database(), log, kafka=secured.broker, prefix=TRY, login=login
+    )
+    child.kill()
+    assert secured.broker.passwords.of(TRY + "ices") not in log.read_text()
