@@ -23,6 +23,7 @@ from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
 from chassis.consume import Consuming
 from chassis.database import Database, is_transient
+from chassis.loop_watch import watch_loop
 from chassis.migrate import head
 from chassis.observe import Sampler
 from chassis.relay import Relay
@@ -130,12 +131,14 @@ def app_of(title: str, running: list[Running]) -> FastAPI:
 
 @asynccontextmanager
 async def started(running: list[Running]) -> AsyncIterator[None]:
+    watching = asyncio.create_task(watch_loop(), name="loop_watch")
     for one in running:
         one.start()
     try:
         yield
     finally:
         await asyncio.gather(*(one.stop() for one in running))
+        await _ended([watching])
 
 
 def service_named(module: str) -> Service:

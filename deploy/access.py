@@ -47,11 +47,12 @@ def principal_of(service: Service) -> str:
 
 
 def acls(services: Sequence[Service] | None = None, prefix: str = "") -> tuple[Access, ...]:
-    """Every right there is, by principal. `prefix`: as in the settings, before topic and group names."""
+    """Every right there is, by principal. `prefix`: as in the settings, before topic and group names; before users too,
+    so that deployments that share a broker have users of their own."""
     found = services if services is not None else all_services()
     rights = [right for service in found for right in _of_service(service)]
     rights += [*_of_topic_admin(found), *_of_operator(found)]
-    return tuple(replace(right, name=prefix + right.name) for right in rights)
+    return tuple(replace(right, principal=prefix + right.principal, name=prefix + right.name) for right in rights)
 
 
 def with_twins(rights: Iterable[Access]) -> tuple[Access, ...]:

@@ -73,7 +73,7 @@ class Buses:
     def _make(self, principal: str) -> Bus:
         if self._kafka is None:
             return EmbeddedBus(self._owner)
-        security = self._login(principal) if self._login else None
+        security = self._login(self._prefix + principal) if self._login else None
         return KafkaBus(self._kafka, prefix=self._prefix, security=security)
 
     async def close(self) -> None:

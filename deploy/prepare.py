@@ -90,25 +90,39 @@ def password_file(service: Service) -> Path:
     return SECRETS / principal_of(service)
 
 
-def kafka_password_file(principal: str) -> Path:
+def kafka_password_file(user: str) -> Path:
     """The same for the broker; a twin's is there while a password is changed."""
-    return SECRETS / f"kafka-{principal}"
+    return SECRETS / f"kafka-{user}"
 
 
-async def prepare_broker(settings: Settings, services: Sequence[Service]) -> Settings:
-    """Users and rights, as the super user whom `settings` name. Returns the settings that make topics.
+def mounted_kafka_password(user: str) -> str | None:
+    """Of a user without the deployment's prefix; None for a twin that is not there."""
+    path = kafka_password_file(user)
+    return None if user.endswith(TWIN) and not path.exists() else secret(path)
 
-    Raises DeployError where the broker refuses, ValueError where a password is missing.
+
+async def prepare_broker(
+    settings: Settings,
+    services: Sequence[Service],
+    password_of: Callable[[str], str | None] = mounted_kafka_password,
+) -> None:
+    """Users and rights, as the super user whom `settings` name, where the broker asks for one at all. Safe to repeat.
+
+    Raises DeployError where the broker refuses, OSError where a password is missing.
     """
     if settings.bus != "kafka" or settings.kafka_security == "PLAINTEXT":
-        return settings
+        return
     rights = with_twins(acls(services, settings.kafka_prefix))
-    files = {name: kafka_password_file(name) for name in principals(rights)}
-    passwords = {name: secret(file) for name, file in files.items() if file.exists() or not name.endswith(TWIN)}
+    found = {user: password_of(user.removeprefix(settings.kafka_prefix)) for user in principals(rights)}
     async with granting(settings.kafka_bootstrap, settings.kafka_login()) as admin:
-        await admin.set_users({name: word for name, word in passwords.items() if word})
+        await admin.set_users({user: word for user, word in found.items() if word})
         await admin.set_rights(rights)
-    return settings.model_copy(update={"kafka_user": TOPIC_ADMIN, "kafka_password_file": files[TOPIC_ADMIN]})
+
+
+def as_topic_admin(settings: Settings) -> Settings:
+    """The settings to make topics with, from the super user's."""
+    user = settings.kafka_prefix + TOPIC_ADMIN
+    return settings.model_copy(update={"kafka_user": user, "kafka_password_file": kafka_password_file(TOPIC_ADMIN)})
 
 
 DATABASE_ONLY = "--database-only"
@@ -125,7 +139,8 @@ async def main(*, broker: bool = True) -> None:
         engine, services, lambda s: secret(password_file(s)) or "", lambda line: print(line, file=sys.stderr)
     )
     if broker:
-        bus = await make_bus(await prepare_broker(settings, services), engine)
+        await prepare_broker(settings, services)
+        bus = await make_bus(as_topic_admin(settings), engine)
         await prepare_topics(bus, services)
         await bus.close()
     await engine.dispose()

@@ -24,6 +24,8 @@ REST = f"""
 * `{TOPIC_ADMIN}` makes the topics above and sets their retention. It can read and write no record.
 * `{OPERATOR}` is for `tributary replay` and `tributary allocate`: it reads every topic, in groups whose names begin
   with `{OPERATOR_GROUPS}`, and sees how far the services' groups are. It writes nothing.
+* Deployments that share a broker have users of their own: `TRIBUTARY_KAFKA_PREFIX` stands before users as before topics
+  and groups.
 * An idempotent producer needs no right beyond WRITE.
 * Every stream answers on the same topic, and Kafka keeps no author of a record: whoever has one stream's password could
   write an answer in another's name. Where streams belong to different bodies, that is a risk to know of.

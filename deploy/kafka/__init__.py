@@ -41,6 +41,7 @@ log.dirs={data}
 message.max.bytes=1048576
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
+group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1

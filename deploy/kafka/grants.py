@@ -35,15 +35,22 @@ class Granting:
         _check(await self._ask(AlterScram(removed=users)), "results", 1)
 
     async def set_rights(self, rights: Iterable[Access]) -> None:
-        """Exactly these for the principals named in them; of other principals nothing is touched."""
+        """Exactly these for the principals named in them; of other principals nothing is touched.
+
+        Returns when the broker acts on them, which is a moment after it took them.
+        """
         rights = list(rights)
         wanted = {binding for right in rights for binding in bindings(right)}
         mine = {f"User:{name}" for name in principals(rights)}
-        present = {binding for binding in await self.rights() if binding[3] in mine}
-        if missing := sorted(wanted - present):
-            _check(await self._ask(CreateAcls(missing)), "creation_responses", 0)
-        if beyond := sorted(present - wanted):
-            _check(await self._ask(DeleteAcls(beyond)), "filter_responses", 0)
+        limit = asyncio.get_running_loop().time() + SECONDS
+        while (present := {binding for binding in await self.rights() if binding[3] in mine}) != wanted:
+            if asyncio.get_running_loop().time() > limit:
+                raise DeployError(f"Kafka took the rights and does not act on them after {SECONDS:.0f} s: try again")
+            if missing := sorted(wanted - present):
+                _check(await self._ask(CreateAcls(missing)), "creation_responses", 0)
+            if beyond := sorted(present - wanted):
+                _check(await self._ask(DeleteAcls(beyond)), "filter_responses", 0)
+            await asyncio.sleep(0.05)
 
     async def rights(self) -> set[Binding]:
         answer = await self._ask(DescribeAcls())
