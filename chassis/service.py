@@ -66,6 +66,16 @@ class Handlers:
     def topics(self) -> list[str]:
         return [topic for s in self.subscriptions for topic in s.topics()]
 
+    async def handle(self, batch: "Iterable[Received[Any]]", tx: "Transaction") -> None:
+        """Hand the events to their handlers, grouped by handler, the order per person kept."""
+        grouped: dict[int, list[Received[Any]]] = {}
+        for received in batch:
+            for n, subscription in enumerate(self.subscriptions):
+                if type(received.event) in subscription.events:
+                    grouped.setdefault(n, []).append(received)
+        for n, some in sorted(grouped.items()):
+            await self.subscriptions[n].handler(some, tx)
+
 
 @dataclass(frozen=True, slots=True)
 class Deps:
