@@ -2,17 +2,19 @@
 Whatever changes or shows something is audited in the same commit. The command line and the HTTP routes both work
 through this."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from chassis import parking
+from chassis import parking, stopped
 from chassis.database import Database, is_transient
 from chassis.parking import CONFLICT, HANDLER, Parked, Wanted
 from chassis.service import Handlers
+from chassis.stopped import Stop
 from chassis.transaction import Transaction
 from contracts.refusal import Refusal
 
@@ -122,7 +124,11 @@ class Operating:
         return await self._done(reveal)
 
     async def planned(self, choice: Choice) -> list[Person]:
-        """What `release` would be asked to do, oldest first. Changes nothing."""
+        """What `release` would be asked to do, oldest first. Changes nothing.
+
+        Raises Refusal not_releasable: another body under an id that is done can only be discarded."""
+        if choice.ids and any(one.reason == CONFLICT for one in await self.listed(Wanted(ids=choice.ids))):
+            raise Refusal("not_releasable", "This id was handled already with another body: discard this one.")
         values = msgspec.structs.asdict(choice) | {"ids": list(choice.ids), "people": list(choice.people)}
 
         async def plan(tx: Transaction) -> list[Person]:
@@ -160,6 +166,33 @@ class Operating:
         await tx.execute(FAILED, {"person": person_ref, "id": at, "reason": reason, "now": tx.now})
         tx.record(self.actor, "parked.release_failed", f"person/{person_ref}", "", message=at, fault=reason)
 
+    async def release_all(self, people: Sequence[Person], rate: float, why: str = "") -> AsyncIterator[Outcome]:
+        """One person after the other, at most `rate` a second."""
+        loop = asyncio.get_running_loop()
+        for person in people:
+            started = loop.time()
+            yield await self.release(person.person_ref, why)
+            await asyncio.sleep(max(0.0, 1 / rate - (loop.time() - started)))
+
+    async def stopped(self) -> Stop | None:
+        """Why the service's consumer has stopped itself; None while it is at work, or none is running."""
+        return await self._done(stopped.read)
+
+    async def resume(self, reason: str, *, park_them: bool) -> Stop:
+        """Let a consumer that stopped itself go on at once. `park_them`: these really are bad messages, park however
+        many there are for the next ten minutes. Raises Refusal: reason_missing, not_stopped."""
+        why = needed(reason)
+
+        async def resume(tx: Transaction) -> Stop:
+            found = await stopped.read(tx)
+            if found is None:
+                raise Refusal("not_stopped", "This service's consumer has not stopped itself.")
+            await stopped.ask_to_resume(tx, park_them=park_them)
+            tx.record(self.actor, "consumer.resumed", "consumer", why, park_them=park_them, people=found.people)
+            return found
+
+        return await self._done(resume)
+
     async def discard(self, message_id: int, reason: str) -> Discarded:
         """Give one message up for good; its row is kept. What waits behind it stays parked until the next release,
         and the person's new messages go behind that. Raises Refusal: reason_missing, not_parked."""
@@ -187,15 +220,6 @@ class Operating:
                 return await work(tx)
 
         return await self.database.retrying(once)
-
-
-def refuse_conflicts(found: list[Parked]) -> None:
-    """Raises Refusal not_releasable: another body under an id that is done can only be discarded."""
-    if any(one.reason == CONFLICT for one in found):
-        detail = (
-            "Another message with the same id was handled already. Discard this one, or have it told under a new id."
-        )
-        raise Refusal("not_releasable", detail)
 
 
 def needed(reason: str) -> str:

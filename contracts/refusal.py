@@ -34,6 +34,7 @@ STATUS: dict[str, int] = {
     "reason_missing": 422,
     "not_parked": 409,
     "not_releasable": 409,
+    "not_stopped": 409,
     "not_answered": 503,
 }
 """Every code there is, with the HTTP status it answers with. Retired codes stay, so that history stays readable."""

@@ -1,11 +1,9 @@
 """Many people failing at once is a deploy bug: the consumer stops, parks nobody, and goes on once that is repaired."""
 
-from collections.abc import Iterator
-
 import pytest
 from structlog.testing import capture_logs
 
-from chassis import consume, stopped, telemetry
+from chassis import consume, telemetry
 from chassis.breaker import Breaker, ManyFailing
 from chassis.bus import Bus, Outgoing
 from tests.chassis.conftest import NewProbe
@@ -17,9 +15,8 @@ EVERY = [outgoing(told(who, n)) for n in (1, 2) for who in PEOPLE]
 
 
 @pytest.fixture(autouse=True)
-def short_beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def short_beat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consume, "STOPPED_BEAT_SECONDS", 0.05)
-    yield
 
 
 def gauge() -> float:
@@ -45,8 +42,7 @@ async def test_a_bug_in_the_handler_parks_nobody(
             if by != "restart":
                 probe.bad = set()
                 if by == "operator":
-                    async with probe.transactions() as tx:
-                        await stopped.ask_to_resume(tx, park_them=False)
+                    assert (await probe.operating.resume("repaired", park_them=False)).people > 10
                 await probe.until("SELECT count(*) = 200 FROM effect")
                 await probe.until("SELECT count(*) = 0 FROM consumer_stop")
                 assert gauge() == 0
