@@ -1,6 +1,7 @@
 """Migrations, one alembic chain a service, and the tables every service has. Run by the owner role, never by the
 service's own: that one may only read and write rows, and only append to event tables."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -62,6 +63,13 @@ CREATE TABLE audit (
 INSERT INTO audit_head (shard, hash) SELECT generate_series(0, {SHARDS - 1}), '\\x'
 """
 """How a parked message ended; who may work on a partition; a consumer that stopped itself; who did or saw what."""
+
+
+def chassis_tables() -> set[str]:
+    """Names of the tables that every service has, whatever it does."""
+    scripts = [value for name, value in globals().items() if name.startswith("CHASSIS_TABLES")]
+    return {table for script in scripts for table in re.findall(r"CREATE TABLE (\w+)", script)} | {"alembic_version"}
+
 
 EVENT_TABLES = ("outbox", "inbox", "audit")
 

@@ -98,6 +98,14 @@ class Timer:
     work: Callable[["Transaction"], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that came by the API or a timer and not as an event, as the service's own tables remember it."""
+
+    at: datetime
+    run: Callable[["Transaction"], Awaitable[object]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """`name` is the consumer group and the source of its events; `schema` its PostgreSQL schema and role.
@@ -116,6 +124,8 @@ class Service:
     timers: tuple[Timer, ...] = ()
     makes_pseudonyms: bool = False
     """Whether it is given the secret that pseudonyms are made with. One service is."""
+    commands: "Callable[[Transaction], Awaitable[list[Command]]] | None" = None
+    """Reads what came otherwise than as events, so that a replay of the events can do it again in its place."""
     insert_only: tuple[str, ...] = ()
     """Tables of its own that the service's role may not UPDATE or DELETE."""
 
