@@ -18,9 +18,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import inbox, migrate, state_hash
-from chassis.bus import Record
+from chassis.bus import Bus, Record
 from chassis.database import Database
 from chassis.relay import outgoing
+from chassis.replay_log import copy_log
 from chassis.service import Command, Received, Service, SystemClock
 from chassis.state_hash import Difference
 from chassis.transaction import Staged, Transaction, Transactions
@@ -52,6 +53,10 @@ class Rebuilt(msgspec.Struct, frozen=True, kw_only=True):
     differs: Difference | None
     tables: dict[str, str]
 
+    @property
+    def unchanged(self) -> bool:
+        return self.identical
+
 
 class Change(msgspec.Struct, frozen=True):
     """An event the service told then and tells otherwise now: the top-level fields that differ."""
@@ -74,6 +79,10 @@ class Shadowed(msgspec.Struct, kw_only=True):
     fields: Counter[str] = msgspec.field(default_factory=Counter)
     first: list[Change] = msgspec.field(default_factory=list)
 
+    @property
+    def unchanged(self) -> bool:
+        return not (self.changed or self.new or self.gone)
+
 
 @dataclass
 class Replay:
@@ -85,12 +94,18 @@ class Replay:
     schemas: Sequence[str]
     actor: str
     reason: str = ""
+    bus: Bus | None = None
+    """Where set, old events are read from the log instead of the outboxes, as far as it still holds them."""
     events: int = 0
     commands: int = 0
 
     @property
     def scratch(self) -> str:
         return f"replay_{self.service.schema}"
+
+    @property
+    def log(self) -> str:
+        return f"{self.scratch}_log"
 
     async def rebuild(self) -> Rebuilt:
         """Raises CannotReplay."""
@@ -148,11 +163,16 @@ class Replay:
                 await connection.execute(text(f"DROP SCHEMA IF EXISTS {self.scratch} CASCADE"))
                 await connection.execute(text(f"CREATE SCHEMA {self.scratch}"))
                 await connection.run_sync(migrate.upgrade, empty)
+            if self.bus is not None:
+                async with owner.begin() as connection:
+                    await connection.execute(text(f"DROP SCHEMA IF EXISTS {self.log} CASCADE"))
+                    await connection.execute(text(f"CREATE SCHEMA {self.log}"))
+                await copy_log(self.bus, self.service.handlers.topics(), owner, self.log)
             yield target
         finally:
             await target.close()
             async with owner.begin() as connection:
-                await connection.execute(text(f"DROP SCHEMA IF EXISTS {self.scratch} CASCADE"))
+                await connection.execute(text(f"DROP SCHEMA IF EXISTS {self.scratch}, {self.log} CASCADE"))
             await owner.close()
 
     async def _past(self, live: AsyncConnection) -> AsyncIterator["Step"]:
@@ -168,7 +188,8 @@ class Replay:
             yield step
 
     async def _batches(self, live: AsyncConnection) -> AsyncIterator["Step"]:
-        outboxes = " UNION ALL ".join(f"SELECT {COLUMNS} FROM {schema}.outbox" for schema in self.schemas)
+        tables = [f"{self.log}.old_event"] if self.bus else [f"{schema}.outbox" for schema in self.schemas]
+        outboxes = " UNION ALL ".join(f"SELECT {COLUMNS} FROM {table}" for table in tables)
         sql = text(EVENTS.format(outboxes=outboxes))
         batch: list[Any] = []
         async with live.stream(sql, {"topics": self.service.handlers.topics()}) as rows:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tributary import parked
+from tributary import parked, replay
 from tributary.options import BusName, Options
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     epilog="Start with: tributary demo",
 )
 app.add_typer(parked.app, name="parked")
+app.command()(replay.replay)
 
 
 @app.command(

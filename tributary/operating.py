@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -33,9 +34,20 @@ OWNER = "postgres"
 EMBEDDED_DATABASE = "tributary"
 
 
+class OperatorSettings(Settings):
+    """The owner of every schema has a password of its own; only a replay needs it."""
+
+    database_owner_password: SecretStr = SecretStr("")
+    database_owner_password_file: Path | None = None
+
+    def owner_url(self) -> str:
+        given = secret(self.database_owner_password_file) or self.database_owner_password.get_secret_value()
+        return self.database_url(OWNER, given)
+
+
 @dataclass
 class Reached:
-    """`url` makes a database address of a role and its password; `owner_url` is of the role that owns every schema."""
+    """`owner_url` is of the role that owns every schema; `actor` is who works at this terminal."""
 
     services: dict[str, Service]
     operating: dict[str, Operating]
@@ -63,9 +75,9 @@ async def reach(data: Path | None) -> AsyncIterator[Reached]:
     services, actor = all_services(), audit.operator()
     with contextlib.ExitStack() as stack:
         if data is None:
-            settings = Settings()
+            settings = OperatorSettings()
             urls = {s.name: settings.database_url(role_of(s), _password(s)) for s in services}
-            owner_url = settings.database_url(OWNER)
+            owner_url = settings.owner_url()
         else:
             postgres = stack.enter_context(_kept(data))
             owner_url = postgres.url(postgres.superuser, postgres.password, EMBEDDED_DATABASE)

@@ -23,6 +23,7 @@ async def desk(
     settings = {"HOST": postgres.host, "PORT": str(postgres.port), "NAME": name, "PASSWORD": password}
     for key, value in settings.items():
         monkeypatch.setenv(f"TRIBUTARY_DATABASE_{key}", value)
+    monkeypatch.setenv("TRIBUTARY_DATABASE_OWNER_PASSWORD", postgres.password)
     database = Database(postgres.url(role_of(service), password, name), service.schema, pool=8)
     yield Desk(Running(service, EmbeddedBus(database.engine), database), postgres, name, monkeypatch)
     await database.close()

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from chassis import replay
+from chassis.bus_embedded import EmbeddedBus
 from chassis.replay import Replay
 from chassis.state_hash import state_hash
 from contracts.budget import BudgetProposed
@@ -87,6 +88,16 @@ async def test_a_rebuild_leads_to_the_same_state(postgres: EmbeddedPostgres, liv
     bodies = await ask_server(postgres, f"SELECT body FROM {service.schema}.audit", lived)
     last = [e for e in (msgspec.json.decode(r["body"]) for r in bodies) if e["action"] == "replay.rebuild"][-1]
     assert (last["actor"], last["reason"], last["detail"]["identical"]) == ("tester", "drill", True)
+
+
+async def test_a_rebuild_from_the_log(postgres: EmbeddedPostgres, lived: str) -> None:
+    engine = engine_for(owner_url(postgres, lived))
+    bus = EmbeddedBus(engine)
+    found = await Replay(RAS, owner_url(postgres, lived), [], "tester", bus=bus).rebuild()
+    await bus.close()
+    await engine.dispose()
+    assert found.identical, found.differs
+    assert found.events > 20
 
 
 RAS = next(s for s in READERS if s.name == "ras")
