@@ -17,13 +17,13 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis import inbox, migrate, state_hash
+from chassis import inbox, migrate
 from chassis.bus import Bus, Record
 from chassis.database import Database
 from chassis.relay import outgoing
 from chassis.replay_log import copy_log
 from chassis.service import Command, Received, Service, SystemClock
-from chassis.state_hash import Difference
+from chassis.state_hash import Difference, first_difference, state_hash
 from chassis.transaction import Staged, Transaction, Transactions
 
 FIRST_FEW = 20
@@ -113,14 +113,14 @@ class Replay:
             async for batch in self._past(live):
                 await self._run(target, batch)
             async with target.begin() as rebuilt:
-                differs = await state_hash.first_difference((live, self.service.schema), (rebuilt, self.scratch))
+                differs = await first_difference((live, self.service.schema), (rebuilt, self.scratch))
             found = Rebuilt(
                 service=self.service.name,
                 events=self.events,
                 commands=self.commands,
                 identical=differs is None,
                 differs=differs,
-                tables=await state_hash.state_hash(live, self.service.schema),
+                tables=await state_hash(live, self.service.schema),
             )
         await self._audit("replay.rebuild", identical=found.identical)
         return found

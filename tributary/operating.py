@@ -26,6 +26,7 @@ from contracts.refusal import STATUS, Refusal
 from deploy.child import DeployError
 from deploy.one_process import service_passwords
 from deploy.postgres import EmbeddedPostgres
+from deploy.postgres_folder import open_folder
 from deploy.prepare import engine_for, password_file, prepare_database
 from deploy.services import all_services
 from tributary.run import CANNOT_NOW, NOT_UNDERSTOOD
@@ -99,7 +100,7 @@ def _password(service: Service) -> str:
 
 
 def _kept(data: Path) -> EmbeddedPostgres:
-    if not (data / "data").exists() and not (data / "lock").exists():
+    if not data.is_dir() or not open_folder(data).data.exists():
         raise DeployError(f"{data} holds no database: name the folder given to tributary allocate --data")
     return EmbeddedPostgres.start(data)
 

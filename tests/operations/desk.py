@@ -22,7 +22,7 @@ from services.payments import store
 from tests.conftest import ask_server
 
 CANARY = "canary-7731"
-ONE, OTHER = uuid.uuid5(UUID(int=3), "one"), uuid.uuid5(UUID(int=3), "other")
+ONE, OTHER, THIRD = (uuid.uuid5(UUID(int=3), name) for name in ("one", "other", "third"))
 KEEP = store.record
 
 

@@ -2,15 +2,16 @@
 
 import asyncio
 import json
+import time
 
-from chassis import inbox, parking
+from chassis import inbox, parking, stopped
 from chassis.bus import Record
 from chassis.parking import list_parked
 from chassis.release import Operating
 from chassis.transaction import Transaction
 from contracts.budget import BudgetAccepted
 from services.payments import store
-from tests.operations.desk import CANARY, ONE, OTHER, Desk, message
+from tests.operations.desk import CANARY, ONE, OTHER, THIRD, Desk, message
 
 
 async def test_by_the_command_line(desk: Desk) -> None:
@@ -145,6 +146,37 @@ async def test_over_http(desk: Desk) -> None:
         assert (idle.status_code, idle.json()["code"]) == (409, "not_stopped")
     await desk.take(OTHER, 3)
     assert await desk.held(OTHER) == [3]
+
+
+async def test_a_release_keeps_to_its_rate(desk: Desk) -> None:
+    desk.bad = {1}
+    for who in (ONE, OTHER, THIRD):
+        await desk.take(who, 1)
+    desk.bad = set()
+    async with desk.http() as http:
+        started = time.monotonic()
+        done = await http.post("/parked/release", json={"everybody": True, "dry_run": False, "rate": 2, "most": 2})
+        assert time.monotonic() - started >= 1
+    assert [p["released"] for p in done.json()["done"]] == [1, 1]
+    assert await desk.held(THIRD) == [], "it was to be two people at most"
+
+
+async def test_a_stopped_consumer_is_shown_and_told_to_go_on(desk: Desk) -> None:
+    async with desk.running.transactions() as tx:
+        since = (await stopped.say(tx, 80, {"handler_KeyError": 80}, None)).since
+    assert "80 people failing at once" in (await desk.cli("parked", "list")).stderr
+    refused = await desk.cli("parked", "resume", "--service", "payments")
+    assert (refused.exit_code, "Say why" in refused.stderr) == (2, True)
+    async with desk.running.transactions() as tx:
+        assert not (await stopped.say(tx, 80, {"handler_KeyError": 80}, since)).asked
+    done = await desk.cli("parked", "resume", "--service", "payments", "--reason", "rolled back", "--park-them")
+    assert (done.exit_code, "told to go on" in done.stdout) == (0, True)
+    async with desk.running.transactions() as tx:
+        said = await stopped.say(tx, 80, {"handler_KeyError": 80}, since)
+        assert (said.asked, said.park_them) == (True, True)
+        assert not (await stopped.say(tx, 80, {"handler_KeyError": 80}, None)).asked, "one that stops again stays so"
+    (entry,) = await desk.audited("consumer.resumed")
+    assert (entry["reason"], entry["detail"]) == ("rolled back", {"park_them": True, "people": 80})
 
 
 async def test_a_message_that_arrives_during_a_release_does_not_overtake(desk: Desk) -> None:
