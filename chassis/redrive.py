@@ -17,7 +17,7 @@ from chassis import parking
 from chassis.database import Database
 from chassis.inbox import Message
 from chassis.service import Service, SystemClock
-from chassis.transaction import Staged, Transaction, Transactions, append
+from chassis.transaction import Staged, Transaction, Transactions, append, shard_of
 from contracts.event import SOURCE_PREFIX
 from contracts.refusal import Refusal
 
@@ -63,7 +63,19 @@ class Redrive:
         if publisher is None or message.record.topic not in publisher.topics_written():
             raise Refusal("not_redrivable", "No service of this deployment may write this message to its topic.")
         again = Transaction(tx.connection, envelope.source, envelope.time)
-        again.staged = [Staged(envelope, message.record.topic, message.record.value)]
+        again.staged = [
+            Staged(
+                shard_of(envelope.subject),
+                envelope.id,
+                envelope.type,
+                message.record.topic,
+                envelope.subject,
+                envelope.correlation_id,
+                envelope.causation_id,
+                envelope.traceparent,
+                message.record.value,
+            )
+        ]
         await _in(tx, publisher.schema)
         await append(again)
         await _in(tx, self.service.schema)

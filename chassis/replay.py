@@ -29,6 +29,7 @@ from chassis.transaction import Staged, Transaction, Transactions
 FIRST_FEW = 20
 COLUMNS = """shard, off, event_id, type, topic, subject, correlation_id, causation_id, traceparent, occurred_at, source,
   payload"""
+WIDTH = len(COLUMNS.split(","))
 EVENTS = """
 SELECT o.*, coalesce(p.released_at, i.received_at) AS handled_at, p.id AS parked_id
 FROM ({outboxes}) o JOIN inbox i ON i.event_id = o.event_id
@@ -134,7 +135,7 @@ class Replay:
         async with self._schema() as target, self._live() as live:
             async for batch in self._past(live):
                 staged = await self._run(target, batch)
-                told.update(s.envelope.id for s in staged)
+                told.update(s.event_id for s in staged)
                 await self._compare(live, staged, found, ignore)
             then = (await live.execute(text("SELECT event_id FROM outbox"))).scalars()
             found.gone = len(set(then) - told)
@@ -223,7 +224,7 @@ class Replay:
         """Decoded as the consumer decodes; an event that was sent twice on purpose counts once."""
         found = []
         for row in {row.event_id: row for row in rows}.values():
-            out = outgoing(row)
+            out = outgoing(tuple(row)[:WIDTH])
             message = inbox.read(Record(out.topic, 0, row.off, out.key, out.value, out.headers))
             if message.received is None:
                 raise ValueError(message.fault)
@@ -233,20 +234,20 @@ class Replay:
     async def _compare(
         self, live: AsyncConnection, staged: Sequence[Staged], found: Shadowed, ignore: frozenset[str]
     ) -> None:
-        ids = [s.envelope.id for s in staged]
+        ids = [s.event_id for s in staged]
         then = {row.event_id: bytes(row.payload) for row in (await live.execute(text(TOLD), {"ids": ids})).all()}
         for one in staged:
-            if one.envelope.id not in then:
+            if one.event_id not in then:
                 found.new += 1
                 continue
-            fields = _differing(then[one.envelope.id], one.payload, ignore)
+            fields = _differing(then[one.event_id], one.payload, ignore)
             if not fields:
                 found.same += 1
                 continue
             found.changed += 1
             found.fields.update(fields)
             if len(found.first) < FIRST_FEW:
-                found.first.append(Change(one.envelope.id, one.envelope.type, one.envelope.subject, fields))
+                found.first.append(Change(one.event_id, one.type, one.subject, fields))
 
     async def _audit(self, action: str, **detail: int | bool) -> None:
         database = Database(self.owner_url, self.service.schema, pool=1)
