@@ -42,6 +42,17 @@ def is_transient(fault: BaseException) -> bool:
     return isinstance(fault, Raced | OSError | TimeoutError | asyncpg.InternalClientError | asyncpg.InterfaceError)
 
 
+def fault_code(fault: BaseException) -> str:
+    """A label for a fault: PostgreSQL's five-character state where it gave one, else the exception's name."""
+    return getattr(getattr(fault, "orig", fault), "sqlstate", None) or type(fault).__name__
+
+
+def is_outcome_unknown(fault: BaseException) -> bool:
+    """Whether a transaction that ended so may have been committed all the same."""
+    state = getattr(getattr(fault, "orig", fault), "sqlstate", None) or ""
+    return is_transient(fault) and not isinstance(fault, Raced) and (not state or state.startswith(("08", "57P")))
+
+
 class Raced(Exception):
     """Somebody else opened the same row first. Nothing was written; the same work again will find it."""
 
@@ -58,7 +69,8 @@ class Backoff:
 
 
 class Database:
-    """`schema` is the only one this service sees. `session` settings replace those for a worker. `url` is `postgresql://role:password@host:port/name`."""
+    """`schema` is the only one this service sees. `session` settings replace those for a worker.
+    `url` is `postgresql://role:password@host:port/name`."""
 
     def __init__(self, url: str, schema: str, *, pool: int = 4, session: Mapping[str, str] | None = None) -> None:
         self.schema = schema
@@ -86,8 +98,15 @@ class Database:
         async with self.engine.begin() as connection:
             yield connection
 
-    async def retrying(self, work: Callable[[], Awaitable[T]], *, attempts: int = 8) -> T:
-        """Run `work` (a whole transaction) again while its fault is transient, at most `attempts` times."""
+    async def retrying(
+        self,
+        work: Callable[[], Awaitable[T]],
+        *,
+        attempts: int = 8,
+        again: Callable[[Exception], None] = lambda _: None,
+    ) -> T:
+        """Run `work` (a whole transaction) again while its fault is transient, at most `attempts` times. `again` is
+        told of each fault that is not the last."""
         backoff = Backoff()
         for attempt in range(1, attempts + 1):
             try:
@@ -95,6 +114,7 @@ class Database:
             except Exception as fault:
                 if attempt == attempts or not is_transient(fault):
                     raise
+                again(fault)
                 await backoff.wait()
         raise AssertionError("unreachable")
 

@@ -10,6 +10,7 @@ from contracts.event import Envelope, Event
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+    from prometheus_client import Gauge
 
     from chassis.database import Database
     from chassis.transaction import Transaction
@@ -126,6 +127,8 @@ class Service:
     """Whether it is given the secret that pseudonyms are made with. One service is."""
     commands: "Callable[[Transaction], Awaitable[list[Command]]] | None" = None
     """Reads what came otherwise than as events, so that a replay of the events can do it again in its place."""
+    sampled: "tuple[tuple[Gauge, str], ...]" = ()
+    """Gauges of its own (label `service`), each with the statement that reads its one number every few seconds."""
     insert_only: tuple[str, ...] = ()
     """Tables of its own that the service's role may not UPDATE or DELETE."""
 
