@@ -33,6 +33,8 @@ from deploy.services import all_services
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 90.0
 PARTITIONS = 4
+ASK_SECONDS = 20.0
+NOT_THERE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 
 
 @dataclass(eq=False)
@@ -122,6 +124,8 @@ class Fleet:
     spare: list[Member] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     deaths: list[str] = field(default_factory=list)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asker: "asyncpg.Connection[Any] | None" = None
 
     @property
     def bus_name(self) -> str:
@@ -199,12 +203,19 @@ class Fleet:
         self.spare.clear()
 
     async def ask(self, sql: str, *values: Any) -> list[Any]:
-        """Rows of one statement, as the superuser, past the proxy."""
-        connection = await self.connect()
-        try:
-            return list(await connection.fetch(sql, *values))
-        finally:
-            await connection.close()
+        """Rows of one statement, as the superuser, past the proxy; again while the server is not there."""
+        limit = time.monotonic() + ASK_SECONDS
+        while True:
+            try:
+                async with self._asking:
+                    if self._asker is None or self._asker.is_closed():
+                        self._asker = await self.connect()
+                    return list(await self._asker.fetch(sql, *values, timeout=ASK_SECONDS))
+            except (*NOT_THERE, asyncpg.InterfaceError):
+                self._asker = None
+                if time.monotonic() > limit:
+                    raise
+                await asyncio.sleep(0.1)
 
     async def connect(self) -> "asyncpg.Connection[Any]":
         server = self.postgres
@@ -242,6 +253,8 @@ async def open_on(
     rng: random.Random,
     database: str,
     services: Sequence[Service] | None = None,
+    *,
+    topics: bool = True,
 ) -> AsyncIterator[Fleet]:
     """The same on servers that are there, in a database of its own."""
     chosen = list(services or all_services())
@@ -251,7 +264,8 @@ async def open_on(
     await prepare_database(owner, all_services(), lambda _: password)
     prefix = f"{database}." if broker else ""
     bus: Bus = KafkaBus(broker.bootstrap, partitions=PARTITIONS, prefix=prefix) if broker else EmbeddedBus(owner)
-    await prepare_topics(bus, all_services())
+    if topics:
+        await prepare_topics(bus, all_services())
     proxy = Proxy(postgres.port, rng)
     await proxy.start(free_port())
     logs = Path(tempfile.mkdtemp(prefix=f"{database}-", dir=folder))

@@ -12,7 +12,7 @@ from contracts.event import EVENTS
 from contracts.streams import StreamDecided
 from deploy.chaos.evidence import Evidence, Told
 
-COUNTED: dict[str, int] = {e.type: 1 for e in (FactsSupplied, StreamDecided, BudgetProposed)}
+COUNTED = {FactsSupplied.type, StreamDecided.type, BudgetProposed.type}
 """Facts whose revisions count 1, 2, 3 … for each thing they are about."""
 SETTLED = ("PROPOSED", "NO_BUDGET", "SUPERSEDED")
 FEW = 5
@@ -60,23 +60,20 @@ def nothing_lost_nothing_invented(e: Evidence) -> list[str]:
 def in_order(e: Evidence) -> list[str]:
     """I7: revisions count 1..n as they were told, and the log holds each person's events in the order of telling."""
     revisions: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    told: dict[tuple[str, bytes], list[UUID]] = defaultdict(list)
+    told: dict[tuple[str, str, str], list[UUID]] = defaultdict(list)
     for t in e.told:
-        told[t.topic, str(t.subject).encode()].append(t.id)
+        told[t.schema, t.topic, str(t.subject)].append(t.id)
         if t.type in COUNTED:
             *about, revision = EVENTS[t.type].decode(t.payload).identity()
             revisions[(t.type, *about)].append(int(str(revision)))
-    wrong = _some(
-        "revisions not 1..n", (k for k, found in revisions.items() if found != list(range(1, len(found) + 1)))
-    )
-    first: dict[tuple[str, bytes], dict[UUID, None]] = defaultdict(dict)
-    ours = {t.id for t in e.told}
+    uncounted = (key for key, found in revisions.items() if found != list(range(1, len(found) + 1)))
+    logged: dict[tuple[str, str, str], dict[UUID, None]] = defaultdict(dict)
+    publisher = {t.id: t.schema for t in e.told}
     for s in sorted(e.sent, key=lambda s: s[:3]):
-        if s.id in ours:
-            first[s.topic, s.key].setdefault(s.id)
-    return wrong + _some(
-        "a person's events in another order", (k[1] for k, ids in told.items() if list(first[k]) != ids)
-    )
+        if s.id in publisher:
+            logged[publisher[s.id], s.topic, s.key.decode()].setdefault(s.id)
+    disordered = (key[2] for key, ids in told.items() if list(logged[key]) != ids)
+    return [*_some("revisions not 1..n", uncounted), *_some("people whose events are in another order", disordered)]
 
 
 def everything_has_a_cause(e: Evidence) -> list[str]:

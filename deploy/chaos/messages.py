@@ -4,7 +4,9 @@ import asyncio
 import random
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+
+import msgspec
 
 from chassis import inbox
 from chassis.bus import MAX_RECORD_BYTES, Outgoing, Record, RecordTooLarge
@@ -60,7 +62,14 @@ class Meddler:
 
     async def poison(self, stream: str, people: list[uuid.UUID]) -> None:
         """For each person one message in the stream's topic that it cannot handle, of each kind in turn."""
-        kinds = (self._garbage, self._unknown_version, self._no_envelope, self._wrong_fields, self._giant)
+        kinds = (
+            self._garbage,
+            self._breaks_the_handler,
+            self._unknown_version,
+            self._no_envelope,
+            self._wrong_fields,
+            self._giant,
+        )
         batch = [kinds[n % len(kinds)](stream, who) for n, who in enumerate(people)]
         producer = await self.fleet.bus.producer("chaos-poison")
         for out in batch:
@@ -82,6 +91,19 @@ class Meddler:
 
     def _garbage(self, stream: str, who: uuid.UUID) -> Outgoing:
         return self._message(stream, who, b"\xff\xfe not json")
+
+    def _breaks_the_handler(self, stream: str, who: uuid.UUID) -> Outgoing:
+        """Right in all but the facts, which only the handler reads."""
+        event = AssessmentFinalised(
+            person_ref=who,
+            assessment_ref=uuid.uuid4(),
+            audience=stream,
+            council="council-a",
+            rule_pack="pilot-2007",
+            effective_date=date(2007, 6, 4),
+            facts=msgspec.Raw(b"[]"),
+        )
+        return self._message(stream, who, msgspec.json.encode(event))
 
     def _giant(self, stream: str, who: uuid.UUID) -> Outgoing:
         return self._message(stream, who, b'{"person_ref": "' + b"x" * GIANT)
