@@ -6,6 +6,7 @@ python -m chassis.run services.ras
 import asyncio
 import contextlib
 import importlib
+import logging
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -157,6 +158,8 @@ async def serve(service: Service, settings: Settings) -> None:
     config = uvicorn.Config(
         app_of(service.title, [running]), settings.host, settings.port, log_config=None, access_log=False
     )
+    # chassis.web has answered it and said so; uvicorn would repeat it with all it was about
+    logging.getLogger("uvicorn.error").addFilter(lambda line: not line.exc_info)
     server = uvicorn.Server(config)
     async with started([running]):
         ends = [asyncio.create_task(server.serve()), asyncio.create_task(running.crashed())]

@@ -19,7 +19,8 @@ from deploy.chaos.fleet import Fleet
 
 MARK = "quillfeather"
 """What every planted name begins with (people.py)."""
-_PLANTED = re.compile(rf"{MARK}[0-9a-f]{{12}}|{MARK.encode().hex()}|\b999[0-9]{{7}}\b")
+_PLANTED = re.compile(rf"{MARK}|{MARK.encode().hex()}|\b999[0-9]{{7}}\b")
+"""Half a name is a name: texts are shortened before they are logged."""
 
 
 class Told(NamedTuple):

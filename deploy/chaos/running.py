@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from chassis.bus import BusUnavailable
 from contracts.budget import BudgetProposed
 from deploy.chaos.evidence import Injected, lag
 from deploy.chaos.fleet import Fleet
@@ -110,9 +111,15 @@ class Run:
         sql = f"SELECT schema, sum(n) FROM ({' UNION ALL '.join(sums)}) x GROUP BY schema HAVING sum(n) > 0"
         left += [f"{schema} has {n} events not sent" for schema, n in await self.fleet.ask(sql)]
         if committed and not left:
-            behind = {s.name: await lag(self.fleet, s) for s in self.fleet.services}
-            left += [f"{name} is {n} records behind" for name, n in behind.items() if n]
+            left += await self._behind()
         return left
+
+    async def _behind(self) -> list[str]:
+        try:
+            behind = {s.name: await lag(self.fleet, s) for s in self.fleet.services}
+        except BusUnavailable:
+            return ["the bus does not answer"]
+        return [f"{name} is {n} records behind" for name, n in behind.items() if n]
 
     async def wrong(self) -> set[UUID]:
         """Assessments whose budget is not (yet) what was worked out by hand, but for those that are held."""
