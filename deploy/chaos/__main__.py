@@ -21,6 +21,7 @@ from deploy.chaos.operator import put_right
 from deploy.chaos.plan import STEPS, steps_for
 from deploy.chaos.report import BusReport, Report
 from deploy.chaos.running import Run, Step, progress, take
+from deploy.chaos.teeth import show_teeth, table
 from deploy.kafka import missing_tools
 
 PEOPLE = 60
@@ -67,6 +68,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--steps", default="", help=f"some of: {', '.join(s.name for s in STEPS)}")
     parser.add_argument("--people", type=int, default=PEOPLE, help="assessed in each step")
     parser.add_argument("--teeth", action="store_true", help="show that each wall is missed when it is not there")
+    parser.add_argument("--without", action="append", default=[], metavar="WALL", help="the teeth of this wall only")
     parser.add_argument("--report", type=Path, default=Path("build/chaos.json"))
     parser.add_argument("--keep", type=Path, help="keep the logs of all services in this folder")
     given = parser.parse_args(arguments)
@@ -80,20 +82,35 @@ def main(arguments: Sequence[str]) -> int:
     telemetry.set_up_logs(level="CRITICAL")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)  # a broker we killed ourselves is no news
     progress(f"seed {given.seed}")
-    started, report = time.monotonic(), Report(given.seed)
-    buses = ("embedded", "kafka") if given.bus == "both" else (given.bus,)
     with tempfile.TemporaryDirectory(prefix="tributary-chaos-") as made:
         folder = given.keep or Path(made)
         folder.mkdir(parents=True, exist_ok=True)
-        for bus in buses:
-            if bus == "kafka" and (problem := missing_tools()):
-                report.buses.append(BusReport(bus, wrong=[problem]))
-                continue
-            steps = steps_for(bus, list(filter(None, given.steps.split(","))))
-            report.buses.append(asyncio.run(run_on(bus, steps, given.seed, given.people, folder)))
+        if given.teeth or given.without:
+            return bitten(given, folder)
+        return hurt(given, folder)
+
+
+def console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
+def bitten(given: argparse.Namespace, folder: Path) -> int:
+    found = show_teeth(folder, given.seed, given.without)
+    table(found, console())
+    return 0 if found and all(bite.good for bite in found) else 1
+
+
+def hurt(given: argparse.Namespace, folder: Path) -> int:
+    started, report = time.monotonic(), Report(given.seed)
+    for bus in ("embedded", "kafka") if given.bus == "both" else (given.bus,):
+        if bus == "kafka" and (problem := missing_tools()):
+            report.buses.append(BusReport(bus, wrong=[problem]))
+            continue
+        steps = steps_for(bus, list(filter(None, given.steps.split(","))))
+        report.buses.append(asyncio.run(run_on(bus, steps, given.seed, given.people, folder)))
     report.seconds = round(time.monotonic() - started, 1)
     report.write(given.report)
-    report.show(Console(width=None if sys.stdout.isatty() else 150))
+    report.show(console())
     return 0 if report.good else 1
 
 

@@ -108,14 +108,12 @@ async def clocks(run: Run) -> None:
     """Clocks ten minutes fast or slow, each service its own."""
     streams = [s.name for s in lock().streams]
     names = ["assessment", "ras", *run.rng.sample(streams, 2)]
-    for name in names:
-        seconds = run.rng.choice((-1, 1)) * run.rng.uniform(TEN_MINUTES / 2, TEN_MINUTES)
-        await run.fleet.restart(name, ["--clock", f"{seconds:.0f}"])
-        run.saw("clocks put wrong")
+    shifts = [run.rng.choice((-1, 1)) * run.rng.uniform(TEN_MINUTES / 2, TEN_MINUTES) for _ in names]
+    wrong = (run.fleet.restart(name, ["--clock", f"{shift:.0f}"]) for name, shift in zip(names, shifts, strict=True))
+    run.saw("clocks put wrong", len(await asyncio.gather(*wrong)))
     async with run.under_load(seconds=2.0):
         pass
-    for name in names:
-        await run.fleet.restart(name)
+    await asyncio.gather(*(run.fleet.restart(name) for name in names))
 
 
 async def deadline(run: Run) -> None:
