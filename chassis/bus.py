@@ -6,8 +6,7 @@ is never offered as a cluster). Delivery is at least once and in order per key; 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 MAX_RECORD_BYTES = 900_000
 """Key, headers and value together. Below Kafka's 1 MiB default, so that both adapters refuse the same records."""
@@ -21,22 +20,20 @@ class BusUnavailable(Exception):
     """The log did not answer in time. Nothing is known about what was sent: send again, consumers drop repeats."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     topic: str
     key: bytes
     value: bytes
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     topic: str
     partition: int
     offset: int
     key: bytes
     value: bytes
-    headers: Sequence[tuple[str, bytes]] = field(default=())
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Producer(Protocol):

@@ -10,7 +10,7 @@ from chassis.bus import MAX_RECORD_BYTES, Outgoing, RecordTooLarge
 
 def record_bytes(record: Outgoing) -> int:
     """Bytes of key, headers (names as UTF-8) and value together."""
-    headers = sum(len(name.encode()) + len(value) for name, value in record.headers)
+    headers = sum([len(name.encode()) + len(value) for name, value in record.headers])
     return len(record.key) + len(record.value) + headers
 
 

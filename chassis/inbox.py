@@ -3,17 +3,17 @@ other hash: a loud conflict, refused. Behind a parked message of the same person
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chassis.bus import Record
 from chassis.service import Received
 from chassis.transaction import Transaction, columns
 from contracts.event import EVENTS, Envelope, payload_hash
+from contracts.ids import read_id
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A record with what could be read of it. `fault` is the coded reason it cannot be handled, or ''."""
 
     record: Record
@@ -30,7 +30,7 @@ def read(record: Record) -> Message:
     try:
         envelope = Envelope.parse(dict(record.headers))
     except (KeyError, ValueError, UnicodeDecodeError):
-        return Message(record, _key(record), UUID(bytes=hashed), hashed, None, "envelope_unreadable")
+        return Message(record, _key(record), read_id(hashed), hashed, None, "envelope_unreadable")
     kind = EVENTS.get(envelope.type)
     if kind is None:
         return Message(record, envelope.subject, envelope.id, hashed, None, "event_type_unknown")
@@ -40,15 +40,15 @@ def read(record: Record) -> Message:
         return Message(record, envelope.subject, envelope.id, hashed, None, "payload_invalid")
     if event.person_ref != envelope.subject:
         return Message(record, envelope.subject, envelope.id, hashed, None, "subject_differs")
-    return Message(record, envelope.subject, envelope.id, hashed, Received(event, envelope))
+    return Message(record, envelope.subject, envelope.id, hashed, Received(event, envelope, record.value))
 
 
 def _key(record: Record) -> UUID:
     """Whose it is when the envelope cannot say: the partition key, or else its hash."""
     try:
-        return UUID(record.key.decode())
+        return read_id(record.key.decode())
     except (ValueError, UnicodeDecodeError):
-        return UUID(bytes=payload_hash(record.key))
+        return read_id(payload_hash(record.key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,8 @@ class Relay:
 
     async def _advance(self, pending: Any) -> None:
         sent: dict[int, int] = {}
-        for row in pending:
-            sent[row.shard] = max(sent.get(row.shard, 0), row.off + 1)
+        for shard, off, *_ in pending:
+            sent[shard] = max(sent.get(shard, 0), off + 1)
         async with self.engine.begin() as connection:
             # losing this in a crash only sends again, so it need not wait for the disk
             await connection.execute(text("SET LOCAL synchronous_commit = off"))
@@ -112,15 +112,16 @@ class Relay:
 
 
 def outgoing(row: Any) -> Outgoing:
-    """An outbox row as a record: CloudEvents headers, the payload untouched."""
+    """A row of PENDING as a record: CloudEvents headers, the payload untouched."""
+    _, _, event_id, kind, topic, subject, correlation_id, causation_id, traceparent, at, source, payload = row
     envelope = Envelope(
-        id=row.event_id,
-        type=row.type,
-        source=row.source,
-        subject=row.subject,
-        time=row.occurred_at,
-        correlation_id=row.correlation_id,
-        causation_id=row.causation_id,
-        traceparent=row.traceparent,
+        id=event_id,
+        type=kind,
+        source=source,
+        subject=subject,
+        time=at,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        traceparent=traceparent,
     )
-    return Outgoing(row.topic, str(row.subject).encode(), bytes(row.payload), envelope.headers())
+    return Outgoing(topic, str(subject).encode(), payload, envelope.headers())

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from contracts.event import Envelope, Event
 
@@ -27,12 +27,12 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[E]):
-    """One event as it came, with its envelope."""
+class Received(NamedTuple, Generic[E]):
+    """One event as it came, with its envelope; `payload` is its JSON, for keeping it without encoding it again."""
 
     event: E
     envelope: Envelope
+    payload: bytes
 
 
 Handler = Callable[[list[Received[Any]], "Transaction"], Awaitable[None]]

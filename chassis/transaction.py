@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -16,14 +15,13 @@ from chassis import audit
 from chassis.bus import MAX_RECORD_BYTES, RecordTooLarge
 from chassis.database import Database
 from chassis.service import Clock, Received
-from contracts.event import Envelope, Event, derived_id
+from contracts.event import Event, derived_id
 
 SHARDS = 16
 """Fixed: a person's shard must never change, or their order is lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """What made this happen. At the root, `causation_id` is None and `correlation_id` is the new event's own id."""
 
     correlation_id: UUID
@@ -36,12 +34,17 @@ class Cause:
         return cls(envelope.correlation_id, envelope.id, envelope.traceparent)
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """An event waiting for the commit."""
+class Staged(NamedTuple):
+    """An event waiting for the commit: a row of the outbox."""
 
-    envelope: Envelope
+    shard: int
+    event_id: UUID
+    type: str
     topic: str
+    subject: UUID
+    correlation_id: UUID
+    causation_id: UUID | None
+    traceparent: str
     payload: bytes
 
 
@@ -58,26 +61,31 @@ class Transaction:
         result: CursorResult[Any] = await self.connection.execute(_compiled(sql), values or {})
         return result
 
-    def publish(self, event: Event, cause: Cause, audience: str = "") -> UUID:
+    def publish(self, event: Event, cause: Cause, audience: str = "", payload: bytes | None = None) -> UUID:
         """Tell a fact, once, when this transaction commits. Returns the event's id, the same on every retry.
 
-        Raises RecordTooLarge: better refused here than stuck in the outbox for ever.
+        `payload` is the event's JSON, where it is made already. Raises RecordTooLarge: better refused here than stuck
+        in the outbox for ever.
         """
-        payload = msgspec.json.encode(event)
+        payload = payload or msgspec.json.encode(event)
         if len(payload) > MAX_RECORD_BYTES - 4096:
             raise RecordTooLarge(f"{event.type} is over the largest record the log takes")
-        envelope = Envelope(
-            id=derived_id(cause.correlation_id, event.type, *event.identity()),
-            type=event.type,
-            source=self.source,
-            subject=event.person_ref,
-            time=self.now,
-            correlation_id=cause.correlation_id,
-            causation_id=cause.causation_id,
-            traceparent=cause.traceparent,
+        event_id = derived_id(cause.correlation_id, event.type, *event.identity())
+        person = event.person_ref
+        self.staged.append(
+            Staged(
+                shard_of(person),
+                event_id,
+                event.type,
+                event.topic(audience),
+                person,
+                cause.correlation_id,
+                cause.causation_id,
+                cause.traceparent,
+                payload,
+            )
         )
-        self.staged.append(Staged(envelope, event.topic(audience), payload))
-        return envelope.id
+        return event_id
 
     def record(self, actor: str, action: str, subject: str, reason: str = "", **detail: str | int | bool) -> None:
         """Keep who did or saw what, in this commit. No personal data: `subject` is an opaque reference."""
@@ -139,28 +147,16 @@ FROM x JOIN heads ON heads.shard = x.shard
 """
 
 
+STAGED = ("shards", "ids", "types", "topics", "subjects", "correlations", "causes", "traces", "payloads")
+
+
 async def append(tx: Transaction) -> None:
     """Write the staged events. The last statement of the transaction: it locks the shards' heads, in shard order, so
     that offsets are gapless and a shard's order is the order of commits."""
     if not tx.staged:
         return
-    staged = tx.staged
-    await tx.execute(
-        APPEND,
-        {
-            "shards": [shard_of(s.envelope.subject) for s in staged],
-            "ids": [s.envelope.id for s in staged],
-            "types": [s.envelope.type for s in staged],
-            "topics": [s.topic for s in staged],
-            "subjects": [s.envelope.subject for s in staged],
-            "correlations": [s.envelope.correlation_id for s in staged],
-            "causes": [s.envelope.causation_id for s in staged],
-            "traces": [s.envelope.traceparent for s in staged],
-            "payloads": [s.payload for s in staged],
-            "now": tx.now,
-            "source": tx.source,
-        },
-    )
+    arrays = map(list, zip(*tx.staged, strict=True))
+    await tx.execute(APPEND, {**dict(zip(STAGED, arrays, strict=True)), "now": tx.now, "source": tx.source})
 
 
 def shard_of(person_ref: UUID) -> int:

@@ -5,13 +5,16 @@ the value is exactly the payload's JSON. Nothing in an event names a person: `pe
 go out one copy per reader (`audience`), each holding only what that reader needs and may lawfully see.
 """
 
-import hashlib
-import os
 from datetime import datetime
-from typing import ClassVar, Self
+from functools import cache, lru_cache
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 import msgspec
+
+from contracts.ids import derived_id, new_id, opaque_id, payload_hash, read_id
+
+__all__ = ["EVENTS", "Envelope", "Event", "derived_id", "new_id", "opaque_id", "payload_hash"]
 
 SOURCE_PREFIX = "/tributary/"
 SPEC_VERSION = b"1.0"
@@ -41,8 +44,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def topic(cls, audience: str = "") -> str:
         """The topic of this event; an addressed event has one topic per reader, so that access can be per reader."""
-        stem, _, version = cls.type.removeprefix("uk.").rpartition(".")
-        return f"{stem}.{audience}.{version}" if cls.addressed else f"{stem}.{version}"
+        return _topic(cls.type, audience if cls.addressed else "")
 
     @classmethod
     def dataschema(cls) -> str:
@@ -50,7 +52,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
-        return msgspec.json.decode(payload, type=cls)
+        found: Self = _decoder(cls).decode(payload)
+        return found
+
+
+@cache
+def _topic(kind: str, audience: str) -> str:
+    stem, _, version = kind.removeprefix("uk.").rpartition(".")
+    return f"{stem}.{audience}.{version}" if audience else f"{stem}.{version}"
+
+
+@cache
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,17 +81,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     def headers(self) -> list[tuple[str, bytes]]:
         """CloudEvents Kafka binding, binary mode."""
+        subject = str(self.subject).encode()
         found = [
-            ("ce_specversion", SPEC_VERSION),
+            *_of_kind(self.type, self.source),
             ("ce_id", str(self.id).encode()),
-            ("ce_type", self.type.encode()),
-            ("ce_source", self.source.encode()),
-            ("ce_subject", str(self.subject).encode()),
-            ("ce_time", self.time.isoformat().encode()),
-            ("ce_dataschema", EVENTS[self.type].dataschema().encode()),
-            ("ce_partitionkey", str(self.subject).encode()),
+            ("ce_subject", subject),
+            ("ce_time", _time(self.time)),
+            ("ce_partitionkey", subject),
             ("ce_correlationid", str(self.correlation_id).encode()),
-            ("content-type", b"application/json"),
         ]
         if self.causation_id is not None:
             found.append(("ce_causationid", str(self.causation_id).encode()))
@@ -90,43 +101,30 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         """Raises ValueError or KeyError where a required attribute is missing or malformed."""
         cause = headers.get("ce_causationid")
         return cls(
-            id=UUID(headers["ce_id"].decode()),
+            id=read_id(headers["ce_id"].decode()),
             type=headers["ce_type"].decode(),
             source=headers["ce_source"].decode(),
-            subject=UUID(headers["ce_subject"].decode()),
+            subject=read_id(headers["ce_subject"].decode()),
             time=datetime.fromisoformat(headers["ce_time"].decode()),
-            correlation_id=UUID(headers["ce_correlationid"].decode()),
-            causation_id=UUID(cause.decode()) if cause else None,
+            correlation_id=read_id(headers["ce_correlationid"].decode()),
+            causation_id=read_id(cause.decode()) if cause else None,
             traceparent=headers.get("traceparent", b"").decode(),
         )
 
 
-def payload_hash(payload: bytes) -> bytes:
-    """16 bytes that tell one body from another under the same event id."""
-    return hashlib.blake2b(payload, digest_size=16).digest()
+@cache
+def _of_kind(kind: str, source: str) -> tuple[tuple[str, bytes], ...]:
+    """The headers that all events of a type from one source share."""
+    return (
+        ("ce_specversion", SPEC_VERSION),
+        ("ce_type", kind.encode()),
+        ("ce_source", source.encode()),
+        ("ce_dataschema", EVENTS[kind].dataschema().encode()),
+        ("content-type", b"application/json"),
+    )
 
 
-def opaque_id(digest: bytes) -> UUID:
-    """UUIDv8 of the first 16 bytes of a digest."""
-    return _as_version(int.from_bytes(digest[:16], "big"), 8)
-
-
-def _as_version(value: int, version: int) -> UUID:
-    value = value & ~(0xF << 76) | (version << 76)
-    return UUID(int=value & ~(0x3 << 62) | (0x2 << 62))
-
-
-def new_id(now: datetime) -> UUID:
-    """UUIDv7 for a fact that has no cause here: 48 bits of milliseconds, the rest random."""
-    value = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return _as_version(value, 7)
-
-
-def derived_id(cause: UUID, *names: object) -> UUID:
-    """An id that a retry makes again: UUIDv8 of the cause and all that makes the new fact new (its revision too).
-
-    The first 48 bits are the cause's own (a UUIDv7 time at the root of the chain), so that ids of one chain sit
-    together in an index instead of scattering over it.
-    """
-    digest = hashlib.sha256("|".join([str(cause), *map(str, names)]).encode()).digest()
-    return _as_version((cause.int >> 80 << 80) | int.from_bytes(digest[:10], "big"), 8)
+@lru_cache(maxsize=256)
+def _time(at: datetime) -> bytes:
+    """All events of one transaction have the same."""
+    return at.isoformat().encode()

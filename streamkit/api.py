@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from chassis.parse import parse
 from chassis.service import Deps
 from chassis.web import body_of
 from contracts.facts import Notice
+from contracts.kept import json_of
 from contracts.refusal import FieldFault, Refusal
 from rulekit.notice import DATE_EXPECTED, date_fault
 from rulekit.stream import Stream
@@ -33,7 +33,7 @@ def router_of(stream: Stream, deps: Deps) -> APIRouter:
             case = (await store.load(tx, [assessment_ref])).get(assessment_ref)
         if case is None or case.decided is None:
             raise Refusal("not_found", "This stream holds no decision about that assessment.")
-        return Response(msgspec.json.encode(case.decided), media_type="application/json")
+        return Response(json_of(case, "decided"), media_type="application/json")
 
     return router
 

@@ -2,7 +2,7 @@
 answered. Pure: no I/O, no clock."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,8 @@ import msgspec
 from contracts.assessment import AssessmentFinalised
 from contracts.budget import FactsSupplied
 from contracts.facts import Notice
-from contracts.streams import StreamDecided
+from contracts.kept import Kept, keep
+from contracts.streams import Outcome, StreamDecided
 from rulekit.council import councils
 from rulekit.notice import after_notice
 from rulekit.reasons import Decision
@@ -27,19 +28,22 @@ class StreamCase:
     assessment_ref: UUID
     person_ref: UUID
     correlation_id: UUID
-    asked: AssessmentFinalised | None = None
-    supplied: FactsSupplied | None = None
-    notice: Notice | None = None
+    asked: Kept[AssessmentFinalised] = Kept(AssessmentFinalised)
+    supplied: Kept[FactsSupplied] = Kept(FactsSupplied)
+    notice: Kept[Notice] = Kept(Notice)
     notice_on: int = 0
-    decided: StreamDecided | None = None
+    decided: Kept[StreamDecided] = Kept(StreamDecided)
+    revision: int = 0
+    """Of `decided`; 0 before it."""
+    outcome: Outcome | Literal["WAITING"] = "WAITING"
 
-    def ask(self, event: AssessmentFinalised) -> None:
-        self.asked = event
+    def ask(self, event: AssessmentFinalised, payload: bytes | None = None) -> None:
+        keep(self, "asked", event, payload)
 
-    def supply(self, event: FactsSupplied) -> None:
+    def supply(self, event: FactsSupplied, payload: bytes | None = None) -> None:
         """Keep the highest revision, in whatever order they come."""
         if self.supplied is None or event.revision > self.supplied.revision:
-            self.supplied = event
+            keep(self, "supplied", event, payload)
 
     def tell(self, notice: Notice) -> None:
         self.notice = notice
@@ -62,7 +66,8 @@ class StreamCase:
         last = self.decided
         if last is not None and msgspec.structs.replace(answer, revision=last.revision) == last:
             return None
-        self.decided = answer
+        keep(self, "decided", answer, msgspec.json.encode(answer))
+        self.revision, self.outcome = answer.revision, answer.outcome
         return answer
 
     def _answer(self, stream: Stream, asked: AssessmentFinalised) -> StreamDecided:
@@ -105,7 +110,7 @@ class StreamCase:
             person_ref=self.person_ref,
             assessment_ref=self.assessment_ref,
             stream=stream.name,
-            revision=self.decided.revision + 1 if self.decided else 1,
+            revision=self.revision + 1,
             outcome=decision.outcome,
             rule_set=question.rule_set,
             pack_hash=stream.pack_hash,

@@ -12,8 +12,8 @@ from contracts.assessment import AssessmentFinalised
 from contracts.budget import FactsSupplied
 from contracts.event import payload_hash
 from contracts.facts import Notice
+from contracts.kept import json_of
 from contracts.refusal import Refusal
-from contracts.streams import StreamDecided
 from rulekit.stream import Stream
 from streamkit import store
 from streamkit.case import StreamCase
@@ -37,19 +37,20 @@ def handlers_of(stream: Stream) -> Handlers:
                 case = StreamCase(event.assessment_ref, event.person_ref, cause.correlation_id)
                 cases[event.assessment_ref] = case
             if isinstance(event, FactsSupplied):
-                case.supply(event)
+                case.supply(event, received.payload)
             else:
-                case.ask(event)
+                case.ask(event, received.payload)
         for ref, case in cases.items():
-            publish(tx, case.decide(stream), causes[ref])
+            decide_and_tell(tx, case, stream, causes[ref])
         await _save(tx, cases.values(), known)
 
     return handlers
 
 
-def publish(tx: Transaction, answer: StreamDecided | None, cause: Cause) -> None:
+def decide_and_tell(tx: Transaction, case: StreamCase, stream: Stream, cause: Cause) -> None:
+    answer = case.decide(stream)
     if answer is not None:
-        tx.publish(answer, cause)
+        tx.publish(answer, cause, payload=json_of(case, "decided"))
 
 
 async def _save(tx: Transaction, cases: Iterable[StreamCase], known: set[UUID]) -> None:
@@ -75,6 +76,6 @@ async def notify(tx: Transaction, stream: Stream, ref: UUID, notice: Notice) -> 
         raise Refusal("notice_conflict", "Another notice with this reference says something else. Use a new reference.")
     if kept is None:
         case.tell(notice)
-        publish(tx, case.decide(stream), Cause(case.correlation_id))
+        decide_and_tell(tx, case, stream, Cause(case.correlation_id))
         await store.save(tx, [], [case])
-    return case.decided.revision if case.decided else 0
+    return case.revision

@@ -8,15 +8,13 @@ import msgspec
 
 from chassis.database import Raced
 from chassis.transaction import Transaction, columns
-from contracts.assessment import AssessmentFinalised
-from contracts.budget import FactsSupplied
 from contracts.event import payload_hash
 from contracts.facts import Notice
-from contracts.streams import StreamDecided
+from contracts.kept import change_of
 from streamkit.case import StreamCase
 
 LOAD = """
-SELECT assessment_ref, person_ref, correlation_id, asked, supplied, notice, notice_on, decided
+SELECT assessment_ref, person_ref, correlation_id, asked, supplied, notice, notice_on, decided, revision, outcome
 FROM stream_case WHERE assessment_ref = ANY(CAST(:refs AS uuid[])) ORDER BY assessment_ref FOR UPDATE
 """
 ARRAYS = """unnest(CAST(:refs AS uuid[]), CAST(:people AS uuid[]), CAST(:correlations AS uuid[]),
@@ -31,8 +29,9 @@ SELECT g.*, CAST(:now AS timestamptz) FROM {ARRAYS} ORDER BY g.assessment_ref
 ON CONFLICT (assessment_ref) DO NOTHING
 """
 UPDATE = f"""
-UPDATE stream_case c SET asked = g.asked, supplied = g.supplied, notice = g.notice, notice_on = g.notice_on,
-  decided = g.decided, revision = g.revision, outcome = g.outcome, changed_at = CAST(:now AS timestamptz)
+UPDATE stream_case c SET asked = coalesce(g.asked, c.asked), supplied = coalesce(g.supplied, c.supplied),
+  notice = coalesce(g.notice, c.notice), notice_on = g.notice_on, decided = coalesce(g.decided, c.decided),
+  revision = g.revision, outcome = g.outcome, changed_at = CAST(:now AS timestamptz)
 FROM {ARRAYS} WHERE c.assessment_ref = g.assessment_ref
 """
 
@@ -40,28 +39,7 @@ FROM {ARRAYS} WHERE c.assessment_ref = g.assessment_ref
 async def load(tx: Transaction, refs: Iterable[UUID]) -> dict[UUID, StreamCase]:
     """The cases that exist, locked in a fixed order."""
     found = (await tx.execute(LOAD, {"refs": sorted(set(refs))})).all()
-    return {row.assessment_ref: _case(row) for row in found}
-
-
-def _case(row: Any) -> StreamCase:
-    return StreamCase(
-        row.assessment_ref,
-        row.person_ref,
-        row.correlation_id,
-        asked=_decoded(row.asked, AssessmentFinalised),
-        supplied=_decoded(row.supplied, FactsSupplied),
-        notice=_decoded(row.notice, Notice),
-        notice_on=row.notice_on,
-        decided=_decoded(row.decided, StreamDecided),
-    )
-
-
-def _decoded(value: bytes | None, kind: type[Any]) -> Any:
-    return None if value is None else msgspec.json.decode(value, type=kind)
-
-
-def _encoded(value: Any) -> bytes | None:
-    return None if value is None else msgspec.json.encode(value)
+    return {case.assessment_ref: case for case in (StreamCase(*values) for values in map(tuple, found))}
 
 
 async def save(tx: Transaction, new: Sequence[StreamCase], known: Sequence[StreamCase]) -> None:
@@ -75,22 +53,18 @@ async def save(tx: Transaction, new: Sequence[StreamCase], known: Sequence[Strea
 
 
 def _values(tx: Transaction, cases: Sequence[StreamCase]) -> dict[str, Any]:
-    names = ("refs", "people", "correlations", "asked", "supplied", "notices", "notice_on", "decided")
-    arrays = columns(
-        cases,
-        lambda c: c.assessment_ref,
-        lambda c: c.person_ref,
-        lambda c: c.correlation_id,
-        lambda c: _encoded(c.asked),
-        lambda c: _encoded(c.supplied),
-        lambda c: _encoded(c.notice),
-        lambda c: c.notice_on,
-        lambda c: _encoded(c.decided),
-    )
+    """Of what is stored as JSON only the changes: the rest stands as it is."""
     return {
-        **dict(zip(names, arrays, strict=True)),
-        "revisions": [c.decided.revision if c.decided else 0 for c in cases],
-        "outcomes": [c.decided.outcome if c.decided else "WAITING" for c in cases],
+        "refs": [c.assessment_ref for c in cases],
+        "people": [c.person_ref for c in cases],
+        "correlations": [c.correlation_id for c in cases],
+        "asked": [change_of(c, "asked") for c in cases],
+        "supplied": [change_of(c, "supplied") for c in cases],
+        "notices": [change_of(c, "notice") for c in cases],
+        "notice_on": [c.notice_on for c in cases],
+        "decided": [change_of(c, "decided") for c in cases],
+        "revisions": [c.revision for c in cases],
+        "outcomes": [c.outcome for c in cases],
         "now": tx.now,
     }
 

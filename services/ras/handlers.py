@@ -24,17 +24,20 @@ async def combine(batch: list[Received[Any]], tx: Transaction) -> None:
     superseded: set[UUID] = {r.event.supersedes for r in batch if getattr(r.event, "supersedes", None)}
     cases = await store.load(tx, refs | superseded)
     known = set(cases)
+    answers: list[tuple[Answer, bytes]] = []
     for received in batch:
         event, cause = received.event, Cause.of(received)
         case = _open(cases, event.assessment_ref, event.person_ref, cause)
         if isinstance(event, StreamDecided):
-            tell(tx, case.answer(as_answer(event)), cause)
+            answer = as_answer(event)
+            answers.append((answer, received.payload))
+            tell(tx, case.answer(answer), cause)
             continue
         tell(tx, case.ask(event, received.envelope.time), cause)
         if event.supersedes is not None:
             # opened even before it arrives: whichever comes first, only one version stays live
             _open(cases, event.supersedes, event.person_ref, cause).supersede()
-    await store.keep_answers(tx, [r.event for r in batch if isinstance(r.event, StreamDecided)])
+    await store.keep_answers(tx, answers)
     await store.save(
         tx,
         new=[c for ref, c in cases.items() if ref not in known],

@@ -7,30 +7,32 @@ from uuid import UUID
 import msgspec
 
 from chassis.database import Raced
-from chassis.transaction import Transaction, columns
-from contracts.assessment import AssessmentFinalised
-from contracts.budget import BudgetProposed
+from chassis.transaction import Transaction
+from contracts.kept import change_of
 from contracts.streams import StreamDecided
 from services.ras.domain.answers import Answer
 from services.ras.domain.budget import BudgetCase, budget_id
-from services.ras.domain.position import Position
 
 FIELDS = """assessment_ref, person_ref, correlation_id, asked, asked_at, position, supplied_revision, proposed, late,
-  superseded"""
+  superseded, revision, state"""
 LOAD = f"""
 SELECT {FIELDS} FROM budget_case WHERE assessment_ref = ANY(CAST(:refs AS uuid[])) ORDER BY assessment_ref FOR UPDATE
 """
-ANSWERS = "SELECT assessment_ref, stream, payload FROM stream_answer WHERE assessment_ref = ANY(CAST(:refs AS uuid[]))"
+ANSWERS = "SELECT assessment_ref, stream, answer FROM stream_answer WHERE assessment_ref = ANY(CAST(:refs AS uuid[]))"
+DECISIONS = (
+    "SELECT assessment_ref, stream, payload FROM stream_answer WHERE assessment_ref = ANY(CAST(:refs AS uuid[]))"
+)
 DUE = f"""
 SELECT {FIELDS} FROM budget_case WHERE next_due <= CAST(:now AS timestamptz) ORDER BY next_due LIMIT :most
 FOR UPDATE SKIP LOCKED
 """
 KEEP_ANSWERS = """
-INSERT INTO stream_answer (assessment_ref, stream, revision, payload)
+INSERT INTO stream_answer (assessment_ref, stream, revision, answer, payload)
 SELECT * FROM unnest(CAST(:refs AS uuid[]), CAST(:streams AS text[]), CAST(:revisions AS int[]),
-                     CAST(:payloads AS bytea[]))
-  AS g(ref, stream, revision, payload) ORDER BY ref, stream
-ON CONFLICT (assessment_ref, stream) DO UPDATE SET revision = excluded.revision, payload = excluded.payload
+                     CAST(:answers AS bytea[]), CAST(:payloads AS bytea[]))
+  AS g(ref, stream, revision, answer, payload) ORDER BY ref, stream
+ON CONFLICT (assessment_ref, stream) DO UPDATE
+SET revision = excluded.revision, answer = excluded.answer, payload = excluded.payload
 WHERE stream_answer.revision < excluded.revision
 """
 ARRAYS = """unnest(CAST(:refs AS uuid[]), CAST(:budgets AS uuid[]), CAST(:people AS uuid[]),
@@ -46,8 +48,9 @@ INSERT INTO budget_case (assessment_ref, budget_id, person_ref, correlation_id, 
 SELECT * FROM {ARRAYS} ORDER BY g.assessment_ref ON CONFLICT (assessment_ref) DO NOTHING
 """
 UPDATE = f"""
-UPDATE budget_case c SET asked = g.asked, asked_at = g.asked_at, position = g.position, late = g.late,
-  supplied_revision = g.supplied_revision, proposed = g.proposed, superseded = g.superseded, next_due = g.next_due,
+UPDATE budget_case c SET asked = coalesce(g.asked, c.asked), asked_at = g.asked_at, late = g.late,
+  position = coalesce(g.position, c.position), supplied_revision = g.supplied_revision,
+  proposed = coalesce(g.proposed, c.proposed), superseded = g.superseded, next_due = g.next_due,
   revision = g.revision, state = g.state
 FROM {ARRAYS} WHERE c.assessment_ref = g.assessment_ref
 """
@@ -68,51 +71,49 @@ async def _with_answers(tx: Transaction, rows: Sequence[Any]) -> dict[UUID, Budg
     cases = {row.assessment_ref: _case(row) for row in rows}
     if cases:
         for row in (await tx.execute(ANSWERS, {"refs": list(cases)})).all():
-            answer = msgspec.json.decode(row.payload, type=Answer)
-            cases[row.assessment_ref].answers[row.stream] = answer
+            ref, stream, answer = tuple(row)
+            cases[ref].answers[stream] = _answer.decode(answer)
     return cases
 
 
+_answer = msgspec.json.Decoder(Answer)
+
+
 def _case(row: Any) -> BudgetCase:
+    ref, person, correlation, asked, asked_at, position, supplied, proposed, late, superseded, revision, state = row
     return BudgetCase(
-        row.assessment_ref,
-        row.person_ref,
-        row.correlation_id,
-        asked=_decoded(row.asked, AssessmentFinalised),
-        asked_at=row.asked_at,
-        position=_decoded(row.position, Position),
-        supplied_revision=row.supplied_revision,
-        proposed=_decoded(row.proposed, BudgetProposed),
-        late=frozenset(row.late.split()),
-        superseded=row.superseded,
+        ref,
+        person,
+        correlation,
+        asked=asked,
+        asked_at=asked_at,
+        position=position,
+        supplied_revision=supplied,
+        proposed=proposed,
+        late=frozenset(late.split()),
+        superseded=superseded,
+        revision=revision,
+        state=state,
     )
 
 
-def _decoded(value: bytes | None, kind: type[Any]) -> Any:
-    return None if value is None else msgspec.json.decode(value, type=kind)
-
-
-def _encoded(value: Any) -> bytes | None:
-    return None if value is None else msgspec.json.encode(value)
-
-
-async def keep_answers(tx: Transaction, decided: Sequence[StreamDecided]) -> None:
-    """Whole, reasons included; the highest revision stays."""
+async def keep_answers(tx: Transaction, decided: Sequence[tuple[Answer, bytes]]) -> None:
+    """Each with its whole payload, reasons included; the highest revision stays."""
     if not decided:
         return
-    newest: dict[tuple[UUID, str], StreamDecided] = {}
+    newest: dict[tuple[UUID, str], tuple[Answer, bytes]] = {}
     for one in decided:
-        held = newest.get((one.assessment_ref, one.stream))
-        if held is None or held.revision < one.revision:
-            newest[one.assessment_ref, one.stream] = one
-    refs, streams, revisions, payloads = columns(
-        list(newest.values()),
-        lambda d: d.assessment_ref,
-        lambda d: d.stream,
-        lambda d: d.revision,
-        msgspec.json.encode,
-    )
-    values = {"refs": refs, "streams": streams, "revisions": revisions, "payloads": payloads}
+        answer = one[0]
+        held = newest.get((answer.assessment_ref, answer.stream))
+        if held is None or held[0].revision < answer.revision:
+            newest[answer.assessment_ref, answer.stream] = one
+    values = {
+        "refs": [ref for ref, _ in newest],
+        "streams": [stream for _, stream in newest],
+        "revisions": [answer.revision for answer, _ in newest.values()],
+        "answers": [msgspec.json.encode(answer) for answer, _ in newest.values()],
+        "payloads": [payload for _, payload in newest.values()],
+    }
     await tx.execute(KEEP_ANSWERS, values)
 
 
@@ -120,8 +121,8 @@ async def save(tx: Transaction, new: Sequence[BudgetCase], known: Sequence[Budge
     """Insert the new, update the known. Raises Raced where a new case was opened by somebody else meanwhile."""
     if new and (await tx.execute(INSERT, _values(new))).rowcount != len(new):
         raise Raced("a case was opened by another process")
-    if known:
-        await tx.execute(UPDATE, _values(known))
+    if changed := [case for case in known if case.changed]:
+        await tx.execute(UPDATE, _values(changed))
 
 
 def _values(cases: Sequence[BudgetCase]) -> dict[str, Any]:
@@ -130,16 +131,16 @@ def _values(cases: Sequence[BudgetCase]) -> dict[str, Any]:
         "budgets": [budget_id(c.assessment_ref) for c in cases],
         "people": [c.person_ref for c in cases],
         "correlations": [c.correlation_id for c in cases],
-        "asked": [_encoded(c.asked) for c in cases],
+        "asked": [change_of(c, "asked") for c in cases],
         "asked_at": [c.asked_at for c in cases],
-        "positions": [_encoded(c.position) for c in cases],
+        "positions": [change_of(c, "position") for c in cases],
         "supplied": [c.supplied_revision for c in cases],
-        "proposed": [_encoded(c.proposed) for c in cases],
+        "proposed": [change_of(c, "proposed") for c in cases],
         "late": [" ".join(sorted(c.late)) for c in cases],
         "superseded": [c.superseded for c in cases],
         "due": [c.next_due() for c in cases],
-        "revisions": [c.proposed.revision if c.proposed else 0 for c in cases],
-        "states": [c.proposed.state if c.proposed else "WAITING" for c in cases],
+        "revisions": [c.revision for c in cases],
+        "states": [c.state for c in cases],
     }
 
 
@@ -152,7 +153,7 @@ async def ref_of(tx: Transaction, budget: UUID) -> UUID | None:
 async def decisions(tx: Transaction, refs: Sequence[UUID]) -> dict[UUID, list[StreamDecided]]:
     """The whole decisions, reasons included, by assessment and in the streams' order."""
     found: dict[UUID, list[StreamDecided]] = {ref: [] for ref in refs}
-    for row in (await tx.execute(ANSWERS, {"refs": list(refs)})).all():
+    for row in (await tx.execute(DECISIONS, {"refs": list(refs)})).all():
         found[row.assessment_ref].append(msgspec.json.decode(row.payload, type=StreamDecided))
     for held in found.values():
         held.sort(key=lambda d: d.stream)

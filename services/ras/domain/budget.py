@@ -17,6 +17,7 @@ from contracts.budget import (
     StreamLate,
     Totals,
 )
+from contracts.kept import Kept
 from contracts.money import WEEKS_PER_YEAR
 from contracts.streams import Line
 from rulekit.council import Council, councils
@@ -46,14 +47,19 @@ class BudgetCase:
     assessment_ref: UUID
     person_ref: UUID
     correlation_id: UUID
-    asked: AssessmentFinalised | None = None
+    asked: Kept[AssessmentFinalised] = Kept(AssessmentFinalised)
     asked_at: datetime | None = None
     answers: dict[str, Answer] = field(default_factory=dict)
-    position: Position | None = None
+    position: Kept[Position] = Kept(Position)
     supplied_revision: int = 0
-    proposed: BudgetProposed | None = None
+    proposed: Kept[BudgetProposed] = Kept(BudgetProposed)
     late: frozenset[str] = frozenset()
     superseded: bool = False
+    revision: int = 0
+    """Of `proposed`; 0 before it."""
+    state: BudgetState = "WAITING"
+    changed: bool = False
+    """Whether anything but an answer is to be stored."""
 
     @property
     def council(self) -> Council:
@@ -61,7 +67,7 @@ class BudgetCase:
         return councils()[self.asked.council]
 
     def ask(self, event: AssessmentFinalised, at: datetime) -> list[Told]:
-        self.asked, self.asked_at = event, at
+        self.asked, self.asked_at, self.changed = event, at, True
         return self._follow(reposition=True)
 
     def answer(self, answer: Answer) -> list[Told]:
@@ -70,22 +76,24 @@ class BudgetCase:
         if held is not None and held.revision >= answer.revision:
             return []
         self.answers[answer.stream] = answer
-        if not answer.waits_for_notice:
+        if not answer.waits_for_notice and answer.stream in self.late:
             self.late -= {answer.stream}
+            self.changed = True
         ends = answer.ends_gateway_from or (held and held.ends_gateway_from)
         return self._follow(reposition=self._is_gateway(answer.stream) or bool(ends))
 
     def supersede(self) -> None:
         """A later version of the assessment has taken its place."""
-        self.superseded = True
+        self.superseded = self.changed = True
         if self.proposed is not None:
-            self.proposed = msgspec.structs.replace(self.proposed, state="SUPERSEDED")
+            self._keep(msgspec.structs.replace(self.proposed, state="SUPERSEDED"))
 
     def pass_deadlines(self, now: datetime) -> list[Told]:
         """Tell which streams are late, once each, and go on without them."""
         newly = [a for a in self._unsettled() if a.stream not in self.late and self._due(a) <= now]
         told: list[Told] = [self._late(a) for a in newly]
         self.late |= {a.stream for a in newly}
+        self.changed = True  # the next clock is another
         return told + (self._follow(reposition=False) if newly else [])
 
     def next_due(self) -> datetime | None:
@@ -133,6 +141,7 @@ class BudgetCase:
             return []
         ended = min((a.ends_gateway_from for a in self.answers.values() if a.ends_gateway_from), default=None)
         before = self.position
+        self.changed = True
         self.position = take_position(asked, gateway, self.council, ended)
         if before is not None and before.supplied() == self.position.supplied():
             return []
@@ -162,12 +171,14 @@ class BudgetCase:
         return answer is not None and (not asked.needs or answer.facts_revision >= self.supplied_revision)
 
     def _propose(self, asked: AssessmentFinalised) -> BudgetProposed | None:
-        revision = self.proposed.revision if self.proposed else 0
-        budget = self.budget(asked, revision)
-        if self.proposed is not None and budget == self.proposed:
+        budget = self.budget(asked, self.revision)
+        if self.revision and budget == self.proposed:
             return None
-        self.proposed = msgspec.structs.replace(budget, revision=revision + 1)
-        return self.proposed
+        return self._keep(msgspec.structs.replace(budget, revision=self.revision + 1))
+
+    def _keep(self, budget: BudgetProposed) -> BudgetProposed:
+        self.proposed, self.revision, self.state, self.changed = budget, budget.revision, budget.state, True
+        return budget
 
     def budget(self, asked: AssessmentFinalised, revision: int) -> BudgetProposed:
         """The budget as it stands, complete or not: usable before the slowest stream has spoken."""
