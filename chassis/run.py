@@ -179,6 +179,8 @@ def main(arguments: list[str]) -> None:
         raise SystemExit("usage: python -m chassis.run services.ras   (settings: TRIBUTARY_…, see README.md)")
     settings = Settings()
     telemetry.set_up_logs(level=settings.log_level, as_json=settings.log_format == "json")
+    # without a broker it writes hundreds of lines a second; our own say the same once
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     asyncio.run(serve(service_named(arguments[0]), settings))
 
 

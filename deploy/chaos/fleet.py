@@ -190,12 +190,15 @@ class Fleet:
     def revive(self) -> None:
         """As an orchestrator does: whoever is not there is started again. Who ended by itself is remembered."""
         for member in self.members.values():
-            member.wake()
             if member.ended_by_itself:
                 self.deaths.append(f"{member.service.name} ended by itself: {tail(member.log, 3)}")
                 member.process = None
             if member.process is None:
                 member.spawn()
+
+    def wake(self) -> None:
+        for member in [*self.members.values(), *self.spare]:
+            member.wake()
 
     def stop(self) -> None:
         for member in [*self.members.values(), *self.spare]:

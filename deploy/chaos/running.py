@@ -88,6 +88,7 @@ class Run:
 
     async def heal(self) -> None:
         self.fleet.proxy.heal()
+        self.fleet.wake()
         self.fleet.revive()
         await self.fleet.until_ready()
 

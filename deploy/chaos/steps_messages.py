@@ -2,8 +2,10 @@
 dies, forgets, or is not there."""
 
 import asyncio
+from contextlib import suppress
 from uuid import UUID
 
+import httpx
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import DeleteGroupsRequest
@@ -87,11 +89,18 @@ async def topics_missing(run: Run) -> None:
         member = bare.new_member(service)
         bare.members[service.name] = member
         member.spawn()
-        await asyncio.sleep(4.0)
-        answer = await fleet.http.get(f"{member.url}/readyz")
-        run.saw("not ready without topics", (answer.status_code == 503) + 0)
+        run.saw("not ready without topics", await _lives_and_is_not_ready(run, member.url))
         await bare.bus.create_topics(service.topics())
         await member.until_ready(fleet.http, 30)
+
+
+async def _lives_and_is_not_ready(run: Run, url: str) -> bool:
+    for _ in range(60):
+        await asyncio.sleep(0.5)
+        with suppress(httpx.HTTPError):
+            alive, ready = [await run.fleet.http.get(f"{url}/{path}", timeout=6) for path in ("livez", "readyz")]
+            return alive.status_code == 200 and ready.status_code == 503
+    return False
 
 
 async def offsets_gone(run: Run) -> None:
@@ -114,9 +123,12 @@ async def _forget(bootstrap: str, group: str) -> int:
     await admin.start()
     try:
         held = len(await admin.list_consumer_group_offsets(group))
-        coordinator = await admin.find_coordinator(group)
-        answer = await admin._send_request(DeleteGroupsRequest([group]), coordinator)
-        failed = [code for _, code in answer.results if code]
+        for _ in range(40):  # not while the broker still takes the group for a living one
+            coordinator = await admin.find_coordinator(group)
+            answer = await admin._send_request(DeleteGroupsRequest([group]), coordinator)
+            if not any(code for _, code in answer.results):
+                return held
+            await asyncio.sleep(0.5)
     finally:
         await admin.close()
-    return 0 if failed else held
+    return 0

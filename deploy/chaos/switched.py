@@ -18,7 +18,8 @@ from chassis.bus import Bus, Outgoing
 from chassis.consume import Consuming
 from chassis.inbox import Message, Sorted
 from chassis.transaction import Transaction, Transactions
-from contracts.event import payload_hash
+from contracts.event import Envelope
+from contracts.kept import keep
 from streamkit.case import StreamCase
 
 PAUSING = "chaos: a batch is in hand"
@@ -42,10 +43,11 @@ def without_same_answer() -> None:
     decide = StreamCase.decide
 
     def always(case: StreamCase, stream: Any) -> Any:
-        held = case.decided
         found = decide(case, stream)
-        if found is None and held is not None and not case.waits_for(stream) and case.asked is not None:
-            found = case.decided = case._answer(stream, case.asked)
+        if found is None and case.decided is not None and case.asked is not None:
+            found = case._answer(stream, case.asked)
+            keep(case, "decided", found)
+            case.revision = found.revision
         return found
 
     StreamCase.decide = always  # type: ignore[method-assign, assignment]
@@ -63,7 +65,7 @@ def without_outbox() -> None:
         if tx.staged:
             await asyncio.sleep(0.2)  # what a busy machine makes of the gap between the two
             producer = await _bus[0].producer(self.source)
-            await producer.send([Outgoing(s.topic, _key(s), s.payload, s.envelope.headers()) for s in tx.staged])
+            await producer.send([_outgoing(tx, staged) for staged in tx.staged])
 
     _bus: list[Bus] = []
     start = run.Running.start
@@ -76,14 +78,29 @@ def without_outbox() -> None:
     Transactions.__call__ = two_writes  # type: ignore[method-assign]
 
 
-def _key(staged: transaction.Staged) -> bytes:
-    return str(staged.envelope.subject).encode()
+def _outgoing(tx: Transaction, staged: transaction.Staged) -> Outgoing:
+    envelope = Envelope(
+        id=staged.event_id,
+        type=staged.type,
+        source=tx.source,
+        subject=staged.subject,
+        time=tx.now,
+        correlation_id=staged.correlation_id,
+        causation_id=staged.causation_id,
+        traceparent=staged.traceparent,
+    )
+    return Outgoing(staged.topic, str(staged.subject).encode(), staged.payload, envelope.headers())
 
 
 def without_payload_hash() -> None:
-    """One id is one event, whatever its body says."""
-    same = payload_hash(b"")
-    inbox.payload_hash = lambda body: same  # type: ignore[attr-defined, assignment]
+    """One id is one event, whatever its body says: another body is a repeat."""
+    marked = inbox.mark
+
+    async def id_alone(tx: Transaction, messages: Sequence[Message]) -> Sorted:
+        found = await marked(tx, messages)
+        return Sorted(found.fresh, found.behind_parked, [])
+
+    inbox.mark = id_alone
 
 
 def without_fence() -> None:
