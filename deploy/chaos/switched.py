@@ -32,8 +32,9 @@ def without_inbox() -> None:
 
     async def everything_is_fresh(tx: Transaction, messages: Sequence[Message]) -> Sorted:
         found = await marked(tx, messages)
-        again = {m.event_id for m in messages} - {m.event_id for m in (*found.fresh, *found.behind_parked)}
-        return Sorted([*found.fresh, *(m for m in messages if m.event_id in again)], found.behind_parked, [])
+        known = {id(m) for m in (*found.fresh, *found.behind_parked, *found.conflicts)}
+        again = [m for m in messages if id(m) not in known]
+        return Sorted([*found.fresh, *again], found.behind_parked, found.conflicts)
 
     inbox.mark = everything_is_fresh
 
