@@ -150,8 +150,19 @@ async def make_bus(settings: Settings, engine: AsyncEngine) -> Bus:
     return EmbeddedBus(engine)
 
 
+def say_in_one_line(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waited for and failed. aiokafka leaves such tasks behind when a broker goes; any other is a bug."""
+    fault = context.get("exception")
+    kind = type(fault)
+    if kind.__module__.startswith("aiokafka"):
+        telemetry.logger("loop").info("kafka_task_failed", fault=kind.__name__)
+    else:
+        telemetry.logger("loop").error("task_failed", fault=kind.__name__, where=str(context.get("message"))[:80])
+
+
 async def serve(service: Service, settings: Settings) -> None:
     """Run one service until it fails or is told to stop."""
+    asyncio.get_running_loop().set_exception_handler(say_in_one_line)
     database = Database(settings.database_url(role_of(service)), service.schema)
     bus = await make_bus(settings, database.engine)
     running = Running(service, bus, database, pepper=settings.pepper())

@@ -25,19 +25,20 @@ from deploy.chaos.teeth import show_teeth, table
 from deploy.kafka import missing_tools
 
 PEOPLE = 60
-UNEXPECTED = ("Traceback (most recent call last)", '"request_failed"')
+SECONDS = 570.0
+UNEXPECTED = ("Traceback (most recent call last)", '"request_failed"', '"task_failed"')
 """What a service may not log, whatever is done to it."""
 
 
-async def run_on(bus: str, steps: Sequence[Step], seed: int, people: int, folder: Path) -> BusReport:
-    """All steps on one bus, then heal, wait for quiet, and look at everything."""
+async def run_on(bus: str, steps: Sequence[Step], seed: int, people: int, folder: Path, ends: float) -> BusReport:
+    """All steps on one bus, then heal, wait for quiet, and look at everything. `ends`: monotonic time to be done by."""
     report, rng = BusReport(bus), random.Random(f"{seed} {bus}")
     progress(f"{bus}: servers and services start")
     async with open_fleet(folder, rng, kafka=bus == "kafka") as fleet:
         await fleet.start()
         run = Run.of(fleet, rng, people)
         for step in steps:
-            report.steps.append(await take(step, run))
+            report.steps.append(await take(step, run, ends))
         progress(f"{bus}: heal, wait for quiet, look at everything")
         try:
             await run.heal()
@@ -67,6 +68,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--bus", choices=("embedded", "kafka", "both"), default="both")
     parser.add_argument("--steps", default="", help=f"some of: {', '.join(s.name for s in STEPS)}")
     parser.add_argument("--people", type=int, default=PEOPLE, help="assessed in each step")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="no step begins after so long, and the run fails"
+    )
     parser.add_argument("--teeth", action="store_true", help="show that each wall is missed when it is not there")
     parser.add_argument("--without", action="append", default=[], metavar="WALL", help="the teeth of this wall only")
     parser.add_argument("--report", type=Path, default=Path("build/chaos.json"))
@@ -102,12 +106,13 @@ def bitten(given: argparse.Namespace, folder: Path) -> int:
 
 def hurt(given: argparse.Namespace, folder: Path) -> int:
     started, report = time.monotonic(), Report(given.seed)
+    ends = started + given.seconds
     for bus in ("embedded", "kafka") if given.bus == "both" else (given.bus,):
         if bus == "kafka" and (problem := missing_tools()):
             report.buses.append(BusReport(bus, wrong=[problem]))
             continue
         steps = steps_for(bus, list(filter(None, given.steps.split(","))))
-        report.buses.append(asyncio.run(run_on(bus, steps, given.seed, given.people, folder)))
+        report.buses.append(asyncio.run(run_on(bus, steps, given.seed, given.people, folder, ends)))
     report.seconds = round(time.monotonic() - started, 1)
     report.write(given.report)
     report.show(console())

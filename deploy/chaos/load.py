@@ -50,7 +50,10 @@ class Load:
             for notice in person.notices:
                 await self.tell(person, notice)
 
-        await asyncio.gather(*(one(person) for person in people))
+        done = await asyncio.gather(*(one(person) for person in people), return_exceptions=True)
+        for fault in done:
+            if isinstance(fault, BaseException):
+                raise fault
 
     async def finalise(self, person: Person) -> None:
         url = self.fleet.members["assessment"].url

@@ -144,9 +144,12 @@ class Step:
     buses: tuple[str, ...] = ("embedded", "kafka")
 
 
-async def take(step: Step, run: Run) -> Outcome:
+async def take(step: Step, run: Run, ends: float) -> Outcome:
     """One step, healed and waited for. What went wrong is in `faults`; nothing is raised for it."""
     outcome = Outcome(step.name, run.fleet.bus_name)
+    if time.monotonic() > ends:
+        outcome.faults.append("not done: there was no time left")
+        return outcome
     run.proofs, started, before = Counter(), time.monotonic(), len(run.load.right)
     progress(f"{outcome.bus}: {step.says}")
     try:

@@ -2,6 +2,7 @@
 dies, forgets, or is not there."""
 
 import asyncio
+import time
 from contextlib import suppress
 from uuid import UUID
 
@@ -62,8 +63,10 @@ async def kill_broker(run: Run) -> None:
             await asyncio.sleep(2.0)
             await asyncio.to_thread(run.fleet.kafka.kill)
             run.saw("brokers killed")
+            without = time.monotonic()
             await asyncio.sleep(delay)
             await asyncio.to_thread(run.fleet.kafka.restart)
+            run.saw("seconds without a broker", round(time.monotonic() - without))
 
 
 async def broker_absent(run: Run) -> None:
