@@ -29,9 +29,11 @@ SELECT o.* FROM outbox_cursor c CROSS JOIN LATERAL (
 """)
 ADVANCE = text("""
 UPDATE outbox_cursor c SET pos = g.pos
-FROM unnest(CAST(:shards AS smallint[]), CAST(:positions AS bigint[])) AS g(shard, pos)
+FROM unnest(CAST(:shards AS smallint[]), CAST(:positions AS bigint[])) AS g(shard, pos),
+     set_config('synchronous_commit', 'off', true)
 WHERE c.shard = g.shard AND c.owner = :me AND c.pos < g.pos
 """)
+"""Losing this in a crash only sends again, so it need not wait for the disk."""
 GIVE_UP = text("UPDATE outbox_cursor SET owner = NULL WHERE owner = :me")
 
 
@@ -40,7 +42,7 @@ class Relay:
 
     def __init__(self, bus: Bus, transactions: Transactions) -> None:
         self.bus, self.transactions = bus, transactions
-        self.engine = transactions.database.engine
+        self.engine = transactions.database.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.me = str(uuid.uuid4())
         self.log = telemetry.logger(transactions.source)
         self._leased_until = 0.0
@@ -91,7 +93,7 @@ class Relay:
         now = asyncio.get_running_loop().time()
         if now < self._leased_until:
             return
-        async with self.engine.begin() as connection:
+        async with self.engine.connect() as connection:
             await connection.execute(TAKE_LEASE, {"me": self.me})
         self._leased_until = now + LEASE_SECONDS / 3
 
@@ -99,15 +101,12 @@ class Relay:
         sent: dict[int, int] = {}
         for shard, off, *_ in pending:
             sent[shard] = max(sent.get(shard, 0), off + 1)
-        async with self.engine.begin() as connection:
-            # losing this in a crash only sends again, so it need not wait for the disk
-            await connection.execute(text("SET LOCAL synchronous_commit = off"))
-            values = {"shards": list(sent), "positions": list(sent.values()), "me": self.me}
-            await connection.execute(ADVANCE, values)
+        async with self.engine.connect() as connection:
+            await connection.execute(ADVANCE, {"shards": list(sent), "positions": list(sent.values()), "me": self.me})
 
     async def stop(self) -> None:
         """Let another process take over at once."""
-        async with self.engine.begin() as connection:
+        async with self.engine.connect() as connection:
             await connection.execute(GIVE_UP, {"me": self.me})
 
 

@@ -5,6 +5,7 @@ python -m chassis.run services.ras
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import sys
@@ -139,6 +140,16 @@ def service_named(module: str) -> Service:
     return found
 
 
+def settle() -> None:
+    """Tell the garbage collector that what was imported stays, and to look less often.
+
+    A batch makes some ten thousand objects that no cycle holds; looking through them took a fifth of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def role_of(service: Service) -> str:
     """The database role of a service: it may use its own schema and nothing else."""
     return f"tributary_{service.schema}"
@@ -172,6 +183,7 @@ async def serve(service: Service, settings: Settings) -> None:
     # chassis.web has answered it and said so; uvicorn would repeat it with all it was about
     logging.getLogger("uvicorn.error").addFilter(lambda line: not line.exc_info)
     server = uvicorn.Server(config)
+    settle()
     async with started([running]):
         ends = [asyncio.create_task(server.serve()), asyncio.create_task(running.crashed())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

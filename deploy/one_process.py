@@ -18,7 +18,7 @@ from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
 from chassis.database import Database
 from chassis.parking import list_parked
-from chassis.run import Running, app_of, role_of
+from chassis.run import Running, app_of, role_of, settle
 from chassis.service import Clock, Service
 from chassis.settings import DEVELOPMENT_PEPPER
 from deploy.postgres import EmbeddedPostgres
@@ -78,6 +78,7 @@ async def one_process(
         for s in services
     }
     deployment = OneProcess(running, bus)
+    settle()
     try:
         for one in running.values():
             one.start()

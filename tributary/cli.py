@@ -55,6 +55,28 @@ def demo(
     raise typer.Exit(show(bus))
 
 
+@app.command(
+    epilog="Examples:\n\n"
+    "  tributary bench --people 10000\n\n"
+    "  tributary bench --bus embedded --people 2000 --no-peers --json bench.json\n\n"
+    "  tributary bench --stored 10000 --stored 300000   (some ten minutes and 20 GB of disk)"
+)
+def bench(
+    bus: Annotated[BusName, typer.Option(help="The log between the services.")] = BusName.kafka,
+    people: Annotated[int, typer.Option(min=100, max=1_000_000, help="People in a measured run.")] = 10_000,
+    stored: Annotated[
+        list[int] | None, typer.Option(min=2_000, max=2_000_000, help="People stored before it; may be repeated.")
+    ] = None,
+    peers: Annotated[bool, typer.Option(help="Also drive the two peers, on Kafka.")] = True,
+    json: Annotated[Path | None, typer.Option(help="Also write the figures here.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")] = False,
+) -> None:
+    """Whole budgets a second on this machine, beside a ceiling and the work as usually written."""
+    from tributary import bench as command
+
+    raise typer.Exit(command.run(bus, people, sorted(stored or [10_000]), peers=peers, out=json, quiet=quiet))
+
+
 @app.command()
 def generate(
     check: Annotated[bool, typer.Option("--check", help="Only say which generated files are stale.")] = False,
