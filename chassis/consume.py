@@ -4,20 +4,24 @@ nobody else waits. Offsets move after the commit and are only a hint of where to
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
-from chassis import inbox, parking, telemetry
+from chassis import inbox, parking, stopped, telemetry
+from chassis.breaker import Breaker, ManyFailing, Trial
 from chassis.bus import Bus, BusUnavailable, Consumer, Record
 from chassis.database import Backoff, is_transient
 from chassis.fence import Fence, Fenced
 from chassis.inbox import Message
-from chassis.service import Handlers, Received
+from chassis.service import Handlers
 from chassis.transaction import Transaction, Transactions
 
 BATCH = 500
 POLL_SECONDS = 0.5
 COMMIT_SECONDS = 1.0
+STOPPED_SECONDS = (60.0, 1800.0)
+"""How long a consumer that stopped itself waits before it tries one batch: the first time, and at most."""
+STOPPED_BEAT_SECONDS = 1.0
 
 
 class Consuming:
@@ -28,7 +32,10 @@ class Consuming:
         self.log = telemetry.logger(group)
         self.consumer: Consumer | None = None
         self.fence = Fence()
+        self.breaker = Breaker()
         self.last_poll = time.monotonic()
+        self._next_try: float | None = None
+        """Seconds to wait after the next stop; None while all is well."""
 
     @property
     def ready(self) -> bool:
@@ -46,6 +53,8 @@ class Consuming:
                 self.log.warning("fenced")
                 telemetry.FENCED.labels(self.group).inc()
                 await backoff.wait()
+            except ManyFailing as fault:
+                await self._stand_still(fault)
 
     async def _consume(self) -> None:
         self.fence = Fence()
@@ -58,6 +67,8 @@ class Consuming:
                 if records:
                     await self._claim(records, self.consumer.generation)
                     await self.process([inbox.read(record) for record in records])
+                    if self._next_try is not None:
+                        await self._gone_on()
                 if time.monotonic() - last_commit >= COMMIT_SECONDS:
                     await self.consumer.commit()
                     last_commit = time.monotonic()
@@ -81,10 +92,66 @@ class Consuming:
         if consumer is not None:
             await consumer.close()
 
+    async def _stand_still(self, fault: ManyFailing) -> None:
+        """Out of the group, alive and not ready, until an operator says so or it is time to try one batch."""
+        telemetry.CONSUMER_STOPPED.labels(self.group, "many_failing").set(1)
+        if self._next_try is None:
+            self.log.error("stopped_many_failing", people=fault.people, reasons=fault.reasons)
+        seconds = self._next_try or STOPPED_SECONDS[0]
+        self._next_try = min(seconds * 2, STOPPED_SECONDS[1])
+        since: datetime | None = None
+        ends = time.monotonic() + seconds
+        park_them = False
+        while time.monotonic() < ends:
+            self.last_poll = time.monotonic()
+            try:
+                async with self.transactions() as tx:
+                    said = await stopped.say(tx, fault.people, fault.reasons, since)
+                since = said.since
+                if said.asked:
+                    park_them = said.park_them
+                    break
+            except Exception as trouble:
+                if not is_transient(trouble):
+                    raise
+            await asyncio.sleep(STOPPED_BEAT_SECONDS)
+        self.breaker.resumed(park_them=park_them)
+
+    async def _gone_on(self) -> None:
+        self._next_try = None
+        telemetry.CONSUMER_STOPPED.labels(self.group, "many_failing").set(0)
+        self.log.warning("goes_on")
+
+        async def forgotten() -> None:
+            async with self.transactions() as tx:
+                await stopped.forget(tx)
+
+        await self.transactions.database.retrying(forgotten)
+
     async def process(self, messages: Sequence[Message]) -> None:
-        """Handle every message: done, a repeat, or parked when this returns."""
+        """Handle every message: done, a repeat, or parked when this returns. Raises ManyFailing where so many people
+        fail that it is no fault of their messages: then none of those is parked, and all of it comes again."""
+        trial = self.breaker.trial(messages)
+        unreadable = [m for m in messages if m.fault]
+        if unreadable:
+            trial.count({m.person_ref: m.fault for m in await self._new(unreadable)})
+        await self._attempt(messages, trial)
+        if trial.held:
+            await self._park_held(trial)
+        if trial.failed:
+            self.breaker.remember(trial.failed)
+
+    async def _new(self, messages: Sequence[Message]) -> list[Message]:
+        async def found() -> list[Message]:
+            async with self.transactions() as tx:
+                return await inbox.not_known(tx, messages)
+
+        return await self.transactions.database.retrying(found, attempts=1_000_000)
+
+    async def _attempt(self, messages: Sequence[Message], trial: Trial) -> None:
+        messages = trial.without_held(messages)
         backoff = Backoff()
-        while True:
+        while messages:
             started = time.perf_counter()
             try:
                 async with self.transactions() as tx:
@@ -97,7 +164,7 @@ class Consuming:
                     self.log.warning("batch_retried", fault=type(fault).__name__, size=len(messages))
                     await backoff.wait()
                     continue
-                await self._bisect(messages, fault)
+                await self._bisect(messages, fault, trial)
                 return
             telemetry.BATCH_SECONDS.labels(self.group).observe(time.perf_counter() - started)
             telemetry.HANDLED.labels(self.group).inc(handled)
@@ -136,45 +203,44 @@ class Consuming:
         await self.apply(tx, before)
 
     async def apply(self, tx: Transaction, messages: Sequence[Message]) -> None:
-        """Hand the messages to their handlers, grouped by handler, the order per person kept."""
-        grouped: dict[int, list[Received[Any]]] = {}
-        for message in messages:
-            assert message.received is not None, "unreadable messages never reach a handler"
-            for n, subscription in enumerate(self.handlers.subscriptions):
-                if type(message.received.event) in subscription.events:
-                    grouped.setdefault(n, []).append(message.received)
-        for n, batch in sorted(grouped.items()):
-            await self.handlers.subscriptions[n].handler(batch, tx)
+        """Hand the messages to their handlers. None of them is unreadable."""
+        await self.handlers.handle([m.received for m in messages if m.received is not None], tx)
 
-    async def _bisect(self, messages: Sequence[Message], fault: Exception) -> None:
+    async def _bisect(self, messages: Sequence[Message], fault: Exception, trial: Trial) -> None:
         if len(messages) > 1:
             half = len(messages) // 2
-            await self.process(messages[:half])
-            await self.process(messages[half:])
+            await self._attempt(messages[:half], trial)
+            await self._attempt(messages[half:], trial)
             return
-        await self._park_alone(messages[0], fault)
+        trial.fails(messages[0], f"{parking.HANDLER}{type(fault).__name__}")
 
-    async def _park_alone(self, message: Message, fault: Exception) -> None:
-        reason = f"handler_{type(fault).__name__}"
-        telemetry.PARKED.labels(self.group, reason).inc()
-        self.log.error("parked", reason=reason, event_id=str(message.event_id))
+    async def _park_held(self, trial: Trial) -> None:
+        """Park what failed, and behind it what was held back because of it."""
 
-        async def parked() -> None:
+        async def parked() -> bool:
             async with self.transactions() as tx:
-                await self.fence.ask(tx, [message.record])
-                batch = await inbox.mark(tx, [message])
-                await parking.park(tx, batch.fresh, reason)
+                await self.fence.ask(tx, (m.record for m in trial.held))
+                batch = await inbox.mark(tx, trial.held)
+                new = {m.event_id for m in batch.fresh}
+                if any(trial.first[m.person_ref].event_id not in new for m in batch.fresh):
+                    raise _Overtaken
+                await parking.park(tx, batch.conflicts, parking.CONFLICT, blocks=False)
+                first = [m for m in batch.fresh if trial.first[m.person_ref] is m]
+                for reason in sorted({trial.failed[m.person_ref] for m in first}):
+                    await parking.park(tx, [m for m in first if trial.failed[m.person_ref] == reason], reason)
+                await parking.park(tx, [m for m in batch.fresh if trial.first[m.person_ref] is not m], parking.BEHIND)
                 await parking.park(tx, batch.behind_parked, parking.BEHIND)
+                return True
 
-        await self.transactions.database.retrying(parked, attempts=1_000_000)
+        try:
+            await self.transactions.database.retrying(parked, attempts=1_000_000)
+        except _Overtaken:
+            await self.process(trial.held)
+            return
+        for who, message in trial.first.items():
+            telemetry.PARKED.labels(self.group, trial.failed[who]).inc()
+            self.log.error("parked", reason=trial.failed[who], event_id=str(message.event_id))
 
-    async def release(self, person_ref: UUID) -> int:
-        """Run one person's parked messages again, in order, in one transaction. Returns how many; raises what the
-        handler raises, and then all stay parked."""
-        async with self.transactions() as tx:
-            messages = await parking.take(tx, person_ref)
-            still = next((m for m in messages if m.fault), None)
-            if still is not None:
-                raise ValueError(f"still unreadable: {still.fault}")
-            await self.apply(tx, messages)
-        return len(messages)
+
+class _Overtaken(Exception):
+    """Somebody else has dealt with the message that failed: what was held back because of it need not wait."""

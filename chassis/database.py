@@ -6,7 +6,7 @@ the inbox or a unique key makes the repeat harmless.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -69,9 +69,9 @@ class Backoff:
 
 
 class Database:
-    """`schema` is the only one this service sees. `url` is `postgresql://role:password@host:port/name`."""
+    """`schema` is the only one this service sees. `session` settings replace those for a worker. `url` is `postgresql://role:password@host:port/name`."""
 
-    def __init__(self, url: str, schema: str, *, pool: int = 4) -> None:
+    def __init__(self, url: str, schema: str, *, pool: int = 4, session: Mapping[str, str] | None = None) -> None:
         self.schema = schema
         self.engine: AsyncEngine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
@@ -85,9 +85,10 @@ class Database:
                     "application_name": schema,
                     "jit": "off",
                     **SESSION_SETTINGS,
+                    **(session or {}),
                 },
                 "timeout": 10,
-                "command_timeout": 30,
+                "command_timeout": None if session else 30,
             },
         )
 

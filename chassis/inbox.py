@@ -95,3 +95,10 @@ async def mark(tx: Transaction, messages: Sequence[Message]) -> Sorted:
         behind_parked=[m for m in fresh if m.person_ref in waiting],
         conflicts=conflicts,
     )
+
+
+async def not_known(tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+    """Those whose id was never marked. Marks nothing."""
+    stored = (await tx.execute(KNOWN, {"ids": [m.event_id for m in messages]})).all()
+    known = {row.event_id for row in stored}
+    return [m for m in messages if m.event_id not in known]

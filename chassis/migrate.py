@@ -1,6 +1,7 @@
 """Migrations, one alembic chain a service, and the tables every service has. Run by the owner role, never by the
 service's own: that one may only read and write rows, and only append to event tables."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -44,11 +45,16 @@ INSERT INTO outbox_cursor (shard) SELECT generate_series(0, {SHARDS - 1})
 in each chain, never an edit here."""
 
 CHASSIS_TABLES_2 = f"""
-ALTER TABLE parked ADD COLUMN ended text CHECK (ended IN ('released', 'discarded'));
+ALTER TABLE parked ADD COLUMN ended text CHECK (ended IN ('released', 'discarded', 'redriven'));
+ALTER TABLE parked ADD COLUMN last_tried_at timestamptz;
 UPDATE parked SET ended = 'released' WHERE released_at IS NOT NULL;
 CREATE TABLE consumer_fence (
   topic text NOT NULL, partition int NOT NULL, owner text NOT NULL, since timestamptz NOT NULL,
   PRIMARY KEY (topic, partition)
+);
+CREATE TABLE consumer_stop (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one), stopped_at timestamptz NOT NULL, heard_at timestamptz NOT NULL,
+  people int NOT NULL, reasons jsonb NOT NULL, resume_asked_at timestamptz, park_them boolean NOT NULL DEFAULT false
 );
 CREATE TABLE audit_head (shard smallint PRIMARY KEY, next bigint NOT NULL DEFAULT 0, hash bytea NOT NULL);
 CREATE TABLE audit (
@@ -56,7 +62,14 @@ CREATE TABLE audit (
 );
 INSERT INTO audit_head (shard, hash) SELECT generate_series(0, {SHARDS - 1}), '\\x'
 """
-"""Parked messages that were discarded; who may work on a partition; who did or saw what."""
+"""How a parked message ended; who may work on a partition; a consumer that stopped itself; who did or saw what."""
+
+
+def chassis_tables() -> set[str]:
+    """Names of the tables that every service has, whatever it does."""
+    scripts = [value for name, value in globals().items() if name.startswith("CHASSIS_TABLES")]
+    return {table for script in scripts for table in re.findall(r"CREATE TABLE (\w+)", script)} | {"alembic_version"}
+
 
 EVENT_TABLES = ("outbox", "inbox", "audit")
 

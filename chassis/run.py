@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import telemetry
+from chassis import operations, telemetry
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
@@ -118,7 +118,7 @@ def app_of(title: str, running: list[Running]) -> FastAPI:
             found |= await one.ready()
         return found
 
-    routers = [one.service.router(one.deps) for one in running if one.service.router]
+    routers = [router for one in running for router in operations.routers_of(one.service, one.deps)]
     return build_app(title, routers, ready)
 
 

@@ -66,6 +66,16 @@ class Handlers:
     def topics(self) -> list[str]:
         return [topic for s in self.subscriptions for topic in s.topics()]
 
+    async def handle(self, batch: "Iterable[Received[Any]]", tx: "Transaction") -> None:
+        """Hand the events to their handlers, grouped by handler, the order per person kept."""
+        grouped: dict[int, list[Received[Any]]] = {}
+        for received in batch:
+            for n, subscription in enumerate(self.subscriptions):
+                if type(received.event) in subscription.events:
+                    grouped.setdefault(n, []).append(received)
+        for n, some in sorted(grouped.items()):
+            await self.subscriptions[n].handler(some, tx)
+
 
 @dataclass(frozen=True, slots=True)
 class Deps:
@@ -88,6 +98,14 @@ class Timer:
     work: Callable[["Transaction"], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that came by the API or a timer and not as an event, as the service's own tables remember it."""
+
+    at: datetime
+    run: Callable[["Transaction"], Awaitable[object]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """`name` is the consumer group and the source of its events; `schema` its PostgreSQL schema and role.
@@ -106,6 +124,8 @@ class Service:
     timers: tuple[Timer, ...] = ()
     makes_pseudonyms: bool = False
     """Whether it is given the secret that pseudonyms are made with. One service is."""
+    commands: "Callable[[Transaction], Awaitable[list[Command]]] | None" = None
+    """Reads what came otherwise than as events, so that a replay of the events can do it again in its place."""
     insert_only: tuple[str, ...] = ()
     """Tables of its own that the service's role may not UPDATE or DELETE."""
 

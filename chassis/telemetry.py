@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 HANDLED = Counter("tributary_events_handled_total", "Events handled", ["service"])
 DUPLICATES = Counter("tributary_inbox_duplicates_total", "Events that came again with the same body", ["service"])
@@ -13,6 +13,9 @@ PARKED = Counter("tributary_parked_total", "Messages parked", ["service", "reaso
 RETRIES = Counter("tributary_batch_retries_total", "Batches tried again after a transient fault", ["service", "fault"])
 FENCED = Counter("tributary_fenced_total", "Batches dropped: another session owns the partition", ["service"])
 SENT = Counter("tributary_outbox_sent_total", "Outbox rows sent", ["service"])
+CONSUMER_STOPPED = Gauge(
+    "tributary_consumer_stopped", "1 while a consumer has stopped itself; nothing is parked", ["group", "reason"]
+)
 BATCH_SECONDS = Histogram(
     "tributary_handler_batch_seconds",
     "One batch: inbox, handler, outbox and commit",

@@ -31,6 +31,12 @@ STATUS: dict[str, int] = {
     "unsupported_media_type": 415,
     "unavailable": 503,
     "parked": 503,
+    "reason_missing": 422,
+    "not_parked": 409,
+    "not_releasable": 409,
+    "not_stopped": 409,
+    "not_redrivable": 409,
+    "cannot_replay": 409,
     "not_answered": 503,
 }
 """Every code there is, with the HTTP status it answers with. Retired codes stay, so that history stays readable."""

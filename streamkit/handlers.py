@@ -1,12 +1,13 @@
 """A stream's process in four verbs, in the plural: load many, decide each, save many, publish many."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from chassis.service import Handlers, Received
+from chassis.service import Command, Handlers, Received
 from chassis.transaction import Cause, Transaction
 from contracts.assessment import AssessmentFinalised
 from contracts.budget import FactsSupplied
@@ -79,3 +80,11 @@ async def notify(tx: Transaction, stream: Stream, ref: UUID, notice: Notice) -> 
         decide_and_tell(tx, case, stream, Cause(case.correlation_id))
         await store.save(tx, [], [case])
     return case.revision
+
+
+async def notices_told(tx: Transaction, stream: Stream) -> list[Command]:
+    """Every notice taken in so far, to be taken in again by a replay."""
+    return [
+        Command(at, partial(notify, stream=stream, ref=ref, notice=notice))
+        for ref, at, notice in await store.notices(tx)
+    ]

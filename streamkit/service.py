@@ -6,7 +6,7 @@ from chassis.service import Service, everybody
 from contracts.streams import StreamDecided
 from rulekit.stream import Stream, read_stream
 from streamkit.api import router_of
-from streamkit.handlers import handlers_of
+from streamkit.handlers import handlers_of, notices_told
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -25,5 +25,6 @@ def service_of(stream: Stream) -> Service:
         publishes=((StreamDecided, everybody),),
         handlers=handlers_of(stream),
         router=lambda deps: router_of(stream, deps),
+        commands=lambda tx: notices_told(tx, stream),
         insert_only=("notice",),
     )

@@ -1,6 +1,7 @@
 """A stream's cases, loaded and saved many at a time."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +86,15 @@ async def keep_notice(tx: Transaction, ref: UUID, notice: Notice, content_hash: 
         return None
     known = (await tx.execute(KNOWN_NOTICE, {"ref": ref, "reference": notice.reference})).scalar_one()
     return bytes(known)
+
+
+NOTICES = "SELECT assessment_ref, received_at, body FROM notice ORDER BY received_at"
+
+
+async def notices(tx: Transaction) -> list[tuple[UUID, datetime, Notice]]:
+    """Every notice ever kept, with when it came, oldest first."""
+    found = (await tx.execute(NOTICES)).all()
+    return [(row.assessment_ref, row.received_at, msgspec.json.decode(row.body, type=Notice)) for row in found]
 
 
 OTHER_CONTENT = """

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tributary import parked, replay
 from tributary.options import BusName, Options
 
 app = typer.Typer(
@@ -15,6 +16,8 @@ app = typer.Typer(
     help="Many funding streams, one accountable Individual Budget.",
     epilog="Start with: tributary demo",
 )
+app.add_typer(parked.app, name="parked")
+app.command()(replay.replay)
 
 
 @app.command(

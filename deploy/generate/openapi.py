@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from chassis.database import Database
+from chassis.operations import routers_of
 from chassis.service import Deps, Service, SystemClock
 from chassis.web import build_app
 from deploy.services import all_services
@@ -20,7 +21,7 @@ def documents() -> dict[str, dict[str, Any]]:
 
 
 def _document(title: str, services: Iterable[Service]) -> dict[str, Any]:
-    routers = [service.router(_NOTHING) for service in services if service.router]
+    routers = [router for service in services for router in routers_of(service, _NOTHING)]
     return build_app(title, routers, _never_ready).openapi()
 
 

@@ -6,6 +6,7 @@ from chassis.service import Service, Timer, everybody
 from contracts.budget import BudgetAccepted, BudgetProposed, FactsSupplied, StreamLate
 from contracts.lock import lock
 from services.ras.api import router
+from services.ras.commands import commands
 from services.ras.handlers import AUDIENCE, handlers, pass_deadlines
 
 service = Service(
@@ -22,5 +23,6 @@ service = Service(
     handlers=handlers,
     router=router,
     timers=(Timer("deadlines", 5.0, pass_deadlines),),
+    commands=commands,
     insert_only=("acceptance",),
 )

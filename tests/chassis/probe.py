@@ -19,6 +19,7 @@ from chassis.bus_records import partition_of
 from chassis.consume import Consuming
 from chassis.database import Database
 from chassis.relay import Relay
+from chassis.release import Operating
 from chassis.service import Handlers, Received, Service, SystemClock, everybody
 from chassis.transaction import Transaction, Transactions
 from contracts.event import Envelope, new_id
@@ -51,6 +52,7 @@ class Probe:
         self.transactions = Transactions(self.database, "probe", SystemClock())
         self.consuming = Consuming("probe", handlers, self.bus, self.transactions)
         self.relay = Relay(self.bus, self.transactions)
+        self.operating = Operating(handlers, self.database, self.transactions, "tester")
 
     async def write_down(self, batch: list[Received[Told]], tx: Transaction) -> None:
         self.batches.append(len(batch))

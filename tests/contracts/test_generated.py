@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
 
+from chassis.operations import routers_of
 from chassis.web import body_of, build_app
 from contracts.facts import Notice
 from deploy.generate import asyncapi, compose, files, flows, openapi, schemas
@@ -119,8 +120,7 @@ async def _ready() -> dict[str, bool]:
 async def test_what_is_frozen_is_what_is_served() -> None:
     service = next(s for s in all_services() if s.name == "assessment")
     frozen = json.loads((ROOT / "contracts/openapi/assessment.json").read_text())
-    assert service.router is not None
-    app = build_app(service.title, [service.router(openapi._NOTHING)], _ready)
+    app = build_app(service.title, routers_of(service, openapi._NOTHING), _ready)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         for _ in range(2):
             assert (await client.get("/openapi.json")).json() == frozen
