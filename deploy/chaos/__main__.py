@@ -48,6 +48,9 @@ async def run_on(bus: str, steps: Sequence[Step], seed: int, people: int, folder
             report.wrong.append(f"never quiet: {fault}"[:1000])
         evidence = await gather(fleet, run.injected, run.load.acknowledged, run.load.right)
         report.broken, report.checked = broken(evidence), True
+        report.rebuilt = run.rebuilt is not None
+        if run.rebuilt:
+            report.broken["I4"] = run.rebuilt
         report.people, report.events, report.records = len(run.load.right), len(evidence.told), len(evidence.sent)
         report.wrong += fleet.deaths + unexpected(fleet.folder)
     return report

@@ -3,6 +3,7 @@
 from deploy.chaos import steps_database as database
 from deploy.chaos import steps_messages as on_topics
 from deploy.chaos import steps_processes as processes
+from deploy.chaos.rebuilt import rebuild
 from deploy.chaos.running import Step
 
 EMBEDDED, KAFKA = ("embedded",), ("kafka",)
@@ -48,7 +49,6 @@ STEPS = (
     Step("no-topics", "no topics at the start", on_topics.topics_missing, ("not ready without topics",)),
     Step("offsets-gone", "an empty group's offsets are gone", on_topics.offsets_gone, ("offsets forgotten",)),
     Step("clocks", "clocks ten minutes wrong", processes.clocks, ("clocks put wrong",), EMBEDDED),
-    Step("deadline", "a stream's clock passes", processes.deadline, ("streams told late",), EMBEDDED),
     Step("disk-full", "no room on the disk", database.disk_full, ("writes refused for want of room",), EMBEDDED),
     Step(
         "no-slots",

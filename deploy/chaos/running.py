@@ -55,6 +55,8 @@ class Run:
     injected: Injected
     proofs: Counter[str] = field(default_factory=Counter)
     held: set[UUID] = field(default_factory=set)
+    rebuilt: list[str] | None = None
+    """What was not rebuilt the same; None where nobody has looked."""
 
     @classmethod
     def of(cls, fleet: Fleet, rng: random.Random, count: int) -> "Run":
