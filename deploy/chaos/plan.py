@@ -58,8 +58,14 @@ STEPS = (
         EMBEDDED,
     ),
     Step(
-        "redrive", "an operator discards and releases", on_topics.redrive, ("messages discarded", "messages released")
+        "redrive",
+        "an operator discards and releases",
+        on_topics.redrive,
+        ("messages discarded", "messages released"),
     ),
+    # before the deadline: what a clock brought about is in no event and no command that could be run again
+    Step("rebuild", "everything run again in an empty schema", rebuild, ("events run again", "commands run again")),
+    Step("deadline", "a stream's clock passes", processes.deadline, ("streams told late",), EMBEDDED),
 )
 
 
