@@ -1,4 +1,4 @@
-"""The steps, in the order they are taken. Those that need an operator or a new start come last."""
+"""The steps, in the order they are taken."""
 
 from deploy.chaos import steps_database as database
 from deploy.chaos import steps_messages as on_topics
@@ -30,6 +30,8 @@ STEPS = (
         ("commit answers cut", "connections reset", "black holes", "pieces delayed"),
         EMBEDDED,
     ),
+    # before a service has several members: which of two was first is written down nowhere, and before clocks are wrong
+    Step("rebuild", "everything run again in an empty schema", rebuild, ("events run again", "commands run again")),
     Step(
         "freeze",
         "SIGSTOP with records in hand, beyond the lease, then awake",
@@ -48,6 +50,12 @@ STEPS = (
     Step("no-broker", "no broker at the start", on_topics.broker_absent, ("services started without a broker",), KAFKA),
     Step("no-topics", "no topics at the start", on_topics.topics_missing, ("not ready without topics",)),
     Step("offsets-gone", "an empty group's offsets are gone", on_topics.offsets_gone, ("offsets forgotten",)),
+    Step(
+        "redrive",
+        "an operator discards and releases",
+        on_topics.redrive,
+        ("messages discarded", "messages released"),
+    ),
     Step("clocks", "clocks ten minutes wrong", processes.clocks, ("clocks put wrong",), EMBEDDED),
     Step("disk-full", "no room on the disk", database.disk_full, ("writes refused for want of room",), EMBEDDED),
     Step(
@@ -57,14 +65,6 @@ STEPS = (
         ("connections refused for want of a slot",),
         EMBEDDED,
     ),
-    Step(
-        "redrive",
-        "an operator discards and releases",
-        on_topics.redrive,
-        ("messages discarded", "messages released"),
-    ),
-    # before the deadline: what a clock brought about is in no event and no command that could be run again
-    Step("rebuild", "everything run again in an empty schema", rebuild, ("events run again", "commands run again")),
     Step("deadline", "a stream's clock passes", processes.deadline, ("streams told late",), EMBEDDED),
 )
 

@@ -24,4 +24,4 @@ async def rebuild(run: Run) -> None:
         run.saw("events run again", found.events)
         run.saw("commands run again", found.commands)
         if found.differs is not None:
-            run.rebuilt.append(f"{service.name}: {found.differs.table}, {found.differs.found}")
+            run.rebuilt.append(f"{service.name}: {found.differs.table} {found.differs.key}, {found.differs.found}")

@@ -59,9 +59,14 @@ async def no_slots(run: Run) -> None:
     greedy, over, before = Greedy(run.fleet), asyncio.Event(), _said(run.fleet, *NO_SLOTS)
     async with run.under_load(seconds=5.0):
         takers = [asyncio.create_task(greedy.take_all(over)) for _ in range(8)]
-        for _ in range(6):
-            await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0)
+        for _ in range(2):
+            # nobody of ours comes back before the last slot is taken
             run.fleet.proxy.reset_all()
+            run.fleet.proxy.swallow()
+            await greedy.has_them_all()
+            run.fleet.proxy.heal()
+            await asyncio.sleep(2.0)
         over.set()
         await asyncio.gather(*takers)
         await greedy.let_go()
@@ -84,6 +89,14 @@ class Greedy:
             except asyncpg.TooManyConnectionsError:
                 self.refused += 1
                 await asyncio.sleep(0.02)
+
+    async def has_them_all(self) -> None:
+        """Until it is refused ten times more."""
+        enough = self.refused + 10
+        for _ in range(200):
+            if self.refused >= enough:
+                return
+            await asyncio.sleep(0.05)
 
     async def let_go(self) -> None:
         await asyncio.gather(*(connection.close() for connection in self.held))
