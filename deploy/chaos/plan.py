@@ -30,6 +30,12 @@ STEPS = (
         ("commit answers cut", "connections reset", "black holes", "pieces delayed"),
         EMBEDDED,
     ),
+    Step(
+        "redrive",
+        "an operator discards and releases",
+        on_topics.redrive,
+        ("messages discarded", "messages released"),
+    ),
     # before a service has several members: which of two was first is written down nowhere, and before clocks are wrong
     Step("rebuild", "everything run again in an empty schema", rebuild, ("events run again", "commands run again")),
     Step(
@@ -50,12 +56,6 @@ STEPS = (
     Step("no-broker", "no broker at the start", on_topics.broker_absent, ("services started without a broker",), KAFKA),
     Step("no-topics", "no topics at the start", on_topics.topics_missing, ("not ready without topics",)),
     Step("offsets-gone", "an empty group's offsets are gone", on_topics.offsets_gone, ("offsets forgotten",)),
-    Step(
-        "redrive",
-        "an operator discards and releases",
-        on_topics.redrive,
-        ("messages discarded", "messages released"),
-    ),
     Step("clocks", "clocks ten minutes wrong", processes.clocks, ("clocks put wrong",), EMBEDDED),
     Step("disk-full", "no room on the disk", database.disk_full, ("writes refused for want of room",), EMBEDDED),
     Step(
