@@ -7,7 +7,7 @@ LOCK = .venv/bin/uv pip compile pyproject.toml --universal --generate-hashes --n
 SECRETS = $(shell sed -n 's|.*{file: deploy/secrets/\(.*\)}.*|\1|p' docker-compose.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check asyncapi format generate lock secrets clean
+.PHONY: help demo test chaos check asyncapi alerts format generate lock secrets clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,14 +29,24 @@ check: .venv/.dev ## style, types, imports between parts, generated files, deplo
 	.venv/bin/tributary generate --check
 	.venv/bin/hadolint deploy/Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	.venv/bin/python -m deploy.generate.check_k8s
 	@$(MAKE) -s asyncapi
+	@$(MAKE) -s alerts
 
-# The one check that needs more than Python. On a developer's machine it may be missing, in CI it may not.
+# The checks that need more than Python. On a developer's machine that may be missing, in CI it may not.
 asyncapi: ## check contracts/asyncapi.yaml with AsyncAPI's own parser (Node.js 18 or newer, and npm)
 	@if command -v node >/dev/null && command -v npm >/dev/null; then \
 		$(MAKE) -s node_modules/.run && node deploy/generate/check_asyncapi.mjs; \
 	else \
 		echo "NOT CHECKED: contracts/asyncapi.yaml needs Node.js 18 or newer and npm; install them for this check" >&2; \
+		[ "$$CI" != true ]; \
+	fi
+
+alerts: ## check the alert rules and run their unit tests (with promtool, of Prometheus)
+	@if command -v promtool >/dev/null; then \
+		promtool check rules deploy/observe/alerts.yml && promtool test rules deploy/observe/alerts_test.yml; \
+	else \
+		echo "NOT CHECKED: deploy/observe/alerts.yml needs promtool; install Prometheus for this check" >&2; \
 		[ "$$CI" != true ]; \
 	fi
 

@@ -17,7 +17,24 @@ class RecordTooLarge(Exception):
 
 
 class BusUnavailable(Exception):
-    """The log did not answer in time. Nothing is known about what was sent: send again, consumers drop repeats."""
+    """The log did not answer in time. Nothing is known about what was sent: send again, consumers drop repeats.
+
+    `code` says in the log why it waits.
+    """
+
+    code = "bus_unavailable"
+
+
+class TopicsMissing(BusUnavailable):
+    """Topics are not there, or not for this principal: whoever makes topics has not run. Ask again."""
+
+    code = "topics_missing"
+
+
+class NotAllowed(BusUnavailable):
+    """The log knows this principal and has no such right for it. Ask again: rights are given while services run."""
+
+    code = "bus_not_allowed"
 
 
 class Outgoing(NamedTuple):
@@ -54,8 +71,12 @@ class Consumer(Protocol):
         """Remember everything returned by earlier polls as done, for the partitions still owned. Never raises for
         a lost partition: what was not committed comes again."""
 
+    async def standing(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """Per owned (topic, partition): offset of the next record to commit, and offset after the last in the log."""
+
     async def lag(self) -> dict[tuple[str, int], int]:
         """Records not yet committed, per owned (topic, partition)."""
+        return {part: end - committed for part, (committed, end) in (await self.standing()).items()}
 
     @property
     def assigned(self) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis import bus_embedded_sql as sql
-from chassis.bus import Bus, BusUnavailable, Consumer, Outgoing, Producer
+from chassis.bus import Bus, BusUnavailable, Consumer, Outgoing, Producer, TopicsMissing
 from chassis.bus_embedded_consumer import EmbeddedConsumer, Wakeups
 from chassis.bus_embedded_store import Store
 from chassis.bus_records import partition_of, refuse_oversize
@@ -79,7 +79,7 @@ class EmbeddedBus(Bus):
         if unknown := sorted(wanted - self._counts.keys()):
             self._counts.update(Counter(topic for topic, _ in await self.end_offsets(unknown)))
         if missing := sorted(wanted - self._counts.keys()):
-            raise BusUnavailable(f"no such topics: {', '.join(missing)}")
+            raise TopicsMissing(f"no such topics: {', '.join(missing)}")
         return {topic: self._counts[topic] for topic in wanted}
 
     async def append(self, batch: Sequence[Outgoing]) -> None:

@@ -182,10 +182,10 @@ class EmbeddedConsumer(Consumer):
         if any(held.leaving_since for held in self._held.values()) or len(kept) < len(done):
             self._changes.set()
 
-    async def lag(self) -> dict[Part, int]:
+    async def standing(self) -> dict[Part, tuple[int, int]]:
         heads = await self._store.rows(sql.HEADS, topics=list(self._counts))
         ends = {(topic, part): following for topic, part, following in heads}
-        return {part: ends[part] - held.committed for part, held in self._held.items()}
+        return {part: (held.committed, ends[part]) for part, held in self._held.items()}
 
     async def close(self) -> None:
         """Leave the group; others get the partitions now, or after the lease if the database is gone."""

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 
-from chassis.bus import Bus, BusUnavailable, Consumer, Producer
-from chassis.bus_kafka_client import CLIENT_ERRORS, Pauses, discard, started
+from chassis.bus import Bus, BusUnavailable, Consumer, Producer, TopicsMissing
+from chassis.bus_kafka_client import CLIENT_ERRORS, Pauses, discard, started, unavailable
 from chassis.bus_kafka_consumer import KafkaConsumer
 from chassis.bus_kafka_producer import KafkaProducer
 
@@ -76,7 +76,7 @@ class KafkaBus(Bus):
     async def consumer(self, group: str, topics: Sequence[str]) -> Consumer:
         """Raises BusUnavailable when the broker is not there within `start_timeout` or a topic is missing."""
         if missing := await self.missing_topics(topics):
-            raise BusUnavailable(f"no such topics: {', '.join(missing)}")
+            raise TopicsMissing(f"no such topics: {', '.join(missing)}")
         consumer = KafkaConsumer(self._settings, self._prefix, group, topics)
         await consumer.start(self._start_timeout)
         self._clients.append(consumer)
@@ -92,7 +92,7 @@ class KafkaBus(Bus):
             async with asyncio.timeout(self._start_timeout):
                 ends = await reader.end_offsets(parts)
         except CLIENT_ERRORS as error:
-            raise BusUnavailable(f"the broker did not tell the end offsets: {error!r:.200}") from error
+            raise unavailable("the broker did not tell the end offsets", error) from error
         finally:
             await discard(reader)
         return {(part.topic.removeprefix(self._prefix), part.partition): end for part, end in ends.items()}
@@ -115,6 +115,6 @@ class KafkaBus(Bus):
             async with asyncio.timeout(self._start_timeout):
                 return await question(admin)
         except CLIENT_ERRORS as error:
-            raise BusUnavailable(f"the broker did not answer: {error!r:.200}") from error
+            raise unavailable("the broker did not answer", error) from error
         finally:
             await discard(admin)

@@ -5,16 +5,30 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
-from chassis.bus import BusUnavailable
+from chassis.bus import BusUnavailable, NotAllowed
 
 CLIENT_ERRORS = (KafkaError, ConsumerStoppedError, OSError, TimeoutError)
 """What a call of aiokafka can raise for a reason that is not ours."""
 
+NO_RIGHT = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
+
 CLOSE_SECONDS = 5.0
 
 C = TypeVar("C")
+
+
+def unavailable(what: str, error: BaseException | None) -> BusUnavailable:
+    """What to raise for a client's error: NotAllowed where the broker said so."""
+    kind = NotAllowed if isinstance(error, NO_RIGHT) else BusUnavailable
+    return kind(f"{what}: {error!r:.200}" if error else what)
 
 
 class Pauses:
@@ -27,7 +41,7 @@ class Pauses:
     async def next(self, error: BaseException) -> None:
         """Sleep; raises BusUnavailable because of `error` when the next try would be too late."""
         if asyncio.get_running_loop().time() + self._pause >= self.deadline:
-            raise BusUnavailable(f"the broker did not answer in time: {error!r:.200}") from error
+            raise unavailable("the broker did not answer in time", error) from error
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, 2.0)
 

@@ -14,8 +14,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from chassis.bus import BusUnavailable, Consumer, Record
-from chassis.bus_kafka_client import CLIENT_ERRORS, discard, started
+from chassis import telemetry
+from chassis.bus import Consumer, Record
+from chassis.bus_kafka_client import CLIENT_ERRORS, discard, started, unavailable
 
 SETTINGS: Mapping[str, Any] = {
     "enable_auto_commit": False,
@@ -49,6 +50,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
     def __init__(self) -> None:
         self.assigned = False
         self.generation = 0
+        self.looked_at = 0
         self.returned: dict[TopicPartition, int] = {}
         self.committed: dict[TopicPartition, int | None] = {}
 
@@ -77,7 +79,7 @@ class KafkaConsumer(Consumer):
         stuck_seconds: float = 90.0,
     ) -> None:
         self._settings = {**settings, **SETTINGS, "group_id": prefix + group}
-        self._prefix = prefix
+        self._prefix, self._group = prefix, group
         self._topics = [prefix + topic for topic in topics]
         self._stuck_seconds = stuck_seconds
         self._inner: Any = None
@@ -114,10 +116,12 @@ class KafkaConsumer(Consumer):
                 await self._give_up("no answer of getmany")
             return []
         except CLIENT_ERRORS as error:
-            await self._give_up(repr(error), error)
+            await self._give_up("a client's error", error)
         self._answered = time.monotonic()
         if not got:
             await self._look_whether_stuck()
+        if self._member.looked_at != self._member.generation:
+            await self._look_for_offsets()
         return self._records(got)
 
     def _records(self, got: Mapping[TopicPartition, Sequence[Any]]) -> list[Record]:
@@ -153,7 +157,7 @@ class KafkaConsumer(Consumer):
         if generation == member.generation:
             member.committed.update(offsets)
 
-    async def lag(self) -> dict[tuple[str, int], int]:
+    async def standing(self) -> dict[tuple[str, int], tuple[int, int]]:
         """As the port says. Raises BusUnavailable."""
         if self._inner is None or not (owned := self._inner.assignment()):
             return {}
@@ -162,8 +166,8 @@ class KafkaConsumer(Consumer):
                 starts = await self._uncommitted_from(owned)
                 ends = await self._inner.end_offsets(owned)
         except CLIENT_ERRORS as error:
-            raise BusUnavailable(f"the broker did not tell the lag: {error!r:.200}") from error
-        return {(part.topic.removeprefix(self._prefix), part.partition): ends[part] - starts[part] for part in owned}
+            raise unavailable("the broker did not tell the lag", error) from error
+        return {(part.topic.removeprefix(self._prefix), part.partition): (starts[part], ends[part]) for part in owned}
 
     async def _uncommitted_from(self, owned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Where the group stands: the last commit, or else the first record there is."""
@@ -174,6 +178,25 @@ class KafkaConsumer(Consumer):
         first: dict[TopicPartition, int] = await inner.beginning_offsets(never) if never else {}
         return first | {part: at for part in owned if (at := committed[part]) is not None}
 
+    async def _look_for_offsets(self) -> None:
+        """Once an assignment: a group without a place in a log that has records reads it from the beginning. That is
+        right for a new group; for an old one, offsets have gone, and whoever runs it should know."""
+        member, generation = self._member, self._member.generation
+        owned = self._inner.assignment()
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                starts = await self._uncommitted_from(owned)
+                ends = await self._inner.end_offsets(owned) if owned else {}
+        except CLIENT_ERRORS:
+            return  # the next poll asks again
+        if member.generation != generation:
+            return
+        member.looked_at = generation
+        records = sum(ends[part] - starts[part] for part in owned if member.committed.get(part) is None)
+        if records:
+            telemetry.WITHOUT_OFFSETS.labels(self._group).inc()
+            telemetry.logger(self._group).warning("group_without_offsets", records=records)
+
     async def close(self) -> None:
         inner, self._inner = self._inner, None
         if inner is not None:
@@ -182,7 +205,7 @@ class KafkaConsumer(Consumer):
     async def _give_up(self, reason: str, error: BaseException | None = None) -> None:
         """Drop the inner consumer; the next poll builds another. Always raises BusUnavailable."""
         await self.close()
-        raise BusUnavailable(f"consumer of {self._settings['group_id']} given up: {reason:.200}") from error
+        raise unavailable(f"consumer of {self._settings['group_id']} given up, {reason}", error) from error
 
     def _progressed(self) -> None:
         self._next_look = time.monotonic() + QUIET_SECONDS

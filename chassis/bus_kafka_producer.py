@@ -7,8 +7,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from chassis.bus import BusUnavailable, Outgoing, Producer
-from chassis.bus_kafka_client import CLIENT_ERRORS, discard, discard_unsent, started
+from chassis import telemetry
+from chassis.bus import Outgoing, Producer
+from chassis.bus_kafka_client import CLIENT_ERRORS, discard, discard_unsent, started, unavailable
 from chassis.bus_records import partition_of, refuse_oversize
 
 SETTINGS: Mapping[str, Any] = {
@@ -26,7 +27,8 @@ class KafkaProducer(Producer):
 
     def __init__(self, settings: Mapping[str, Any], prefix: str, name: str, seconds: float) -> None:
         self._settings = {**settings, **SETTINGS, "client_id": name}
-        self._prefix = prefix
+        self._prefix, self._name = prefix, name.removeprefix("/tributary/")
+        telemetry.PRODUCER_REBUILDS.labels(self._name)  # from zero, so that the first one is seen
         self._seconds = seconds
         self._inner: Any = None
         self._building = asyncio.Lock()
@@ -48,7 +50,7 @@ class KafkaProducer(Producer):
                 await self._append(inner, batch)
         except CLIENT_ERRORS as error:
             await self._give_up(inner)
-            raise BusUnavailable(f"the broker gave no receipt: {error!r:.200}") from error
+            raise unavailable("the broker gave no receipt", error) from error
 
     async def close(self) -> None:
         inner, self._inner = self._inner, None
@@ -58,6 +60,7 @@ class KafkaProducer(Producer):
     async def _give_up(self, inner: Any) -> None:
         """Never use `inner` again: its numbering may be broken for good. The next send builds another."""
         if self._inner is inner:
+            telemetry.PRODUCER_REBUILDS.labels(self._name).inc()
             self._inner = None
             await discard_unsent(inner)
 

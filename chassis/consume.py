@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from chassis import inbox, parking, stopped, telemetry
+from chassis import inbox, parking, stopped, telemetry, trace
 from chassis.breaker import Breaker, ManyFailing, Trial
 from chassis.bus import Bus, BusUnavailable, Consumer, Record
-from chassis.database import Backoff, is_transient
+from chassis.database import Backoff, fault_code, is_outcome_unknown, is_transient
 from chassis.fence import Fence, Fenced
 from chassis.inbox import Message
+from chassis.progress import Progress
 from chassis.service import Handlers
 from chassis.transaction import Transaction, Transactions
 
@@ -32,8 +33,8 @@ class Consuming:
         self.log = telemetry.logger(group)
         self.consumer: Consumer | None = None
         self.fence = Fence()
+        self.progress = Progress()
         self.breaker = Breaker()
-        self.last_poll = time.monotonic()
         self._next_try: float | None = None
         """Seconds to wait after the next stop; None while all is well."""
 
@@ -46,8 +47,9 @@ class Consuming:
         while True:
             try:
                 await self._consume()
-            except BusUnavailable:
-                self.log.warning("bus_unavailable")
+            except BusUnavailable as fault:
+                self.progress.sign()
+                self.log.warning("bus_unavailable", reason=fault.code)
                 await backoff.wait()
             except Fenced:
                 self.log.warning("fenced")
@@ -63,12 +65,15 @@ class Consuming:
         try:
             while True:
                 records = await self.consumer.poll(BATCH, POLL_SECONDS)
-                self.last_poll = time.monotonic()
+                self.progress.polled(self.consumer.generation)
                 if records:
                     await self._claim(records, self.consumer.generation)
-                    await self.process([inbox.read(record) for record in records])
+                    messages = [inbox.read(record) for record in records]
+                    self.progress.took(messages)
+                    await self.process(messages)
                     if self._next_try is not None:
                         await self._gone_on()
+                self.progress.done()
                 if time.monotonic() - last_commit >= COMMIT_SECONDS:
                     await self.consumer.commit()
                     last_commit = time.monotonic()
@@ -84,8 +89,12 @@ class Consuming:
             async with self.transactions() as tx:
                 await self.fence.claim(tx, new)
 
-        await self.transactions.database.retrying(claimed, attempts=1_000_000)
+        await self.transactions.database.retrying(claimed, attempts=1_000_000, again=self._again)
         self.fence.claimed(new)
+
+    def _again(self, fault: Exception) -> None:
+        self.progress.sign()
+        telemetry.retried(self.group, fault_code(fault), unknown=is_outcome_unknown(fault))
 
     async def _leave(self) -> None:
         consumer, self.consumer = self.consumer, None
@@ -103,7 +112,7 @@ class Consuming:
         ends = time.monotonic() + seconds
         park_them = False
         while time.monotonic() < ends:
-            self.last_poll = time.monotonic()
+            self.progress.sign()
             try:
                 async with self.transactions() as tx:
                     said = await stopped.say(tx, fault.people, fault.reasons, since)
@@ -126,7 +135,7 @@ class Consuming:
             async with self.transactions() as tx:
                 await stopped.forget(tx)
 
-        await self.transactions.database.retrying(forgotten)
+        await self.transactions.database.retrying(forgotten, again=self._again)
 
     async def process(self, messages: Sequence[Message]) -> None:
         """Handle every message: done, a repeat, or parked when this returns. Raises ManyFailing where so many people
@@ -146,7 +155,7 @@ class Consuming:
             async with self.transactions() as tx:
                 return await inbox.not_known(tx, messages)
 
-        return await self.transactions.database.retrying(found, attempts=1_000_000)
+        return await self.transactions.database.retrying(found, attempts=1_000_000, again=self._again)
 
     async def _attempt(self, messages: Sequence[Message], trial: Trial) -> None:
         messages = trial.without_held(messages)
@@ -160,15 +169,29 @@ class Consuming:
                 raise
             except Exception as fault:  # noqa: BLE001 - bisected and parked with its reason, never swallowed
                 if is_transient(fault):
-                    telemetry.RETRIES.labels(self.group, type(fault).__name__).inc()
-                    self.log.warning("batch_retried", fault=type(fault).__name__, size=len(messages))
+                    self._again(fault)
+                    self.log.warning("batch_retried", fault=fault_code(fault), size=len(messages), **messages[0].ids())
                     await backoff.wait()
                     continue
                 await self._bisect(messages, fault, trial)
                 return
-            telemetry.BATCH_SECONDS.labels(self.group).observe(time.perf_counter() - started)
-            telemetry.HANDLED.labels(self.group).inc(handled)
+            self._handled(messages, handled, time.perf_counter() - started)
             return
+
+    def _handled(self, messages: Sequence[Message], handled: int, seconds: float) -> None:
+        """The batch's readings, and a log line for each event whose trace is sampled."""
+        telemetry.BATCH_SECONDS.labels(self.group).observe(seconds)
+        telemetry.HANDLED.labels(self.group).inc(handled)
+        envelopes = [m.received.envelope for m in messages if m.received is not None]
+        if not envelopes:
+            return
+        oldest = min(e.time for e in envelopes)
+        age = (self.transactions.clock.now() - oldest).total_seconds()
+        telemetry.EVENT_AGE.labels(self.group).observe(max(0.0, age))
+        for message in messages:
+            if message.received is not None and trace.is_sampled(message.received.envelope.traceparent):
+                kind = message.received.envelope.type
+                self.log.info("handled", type=kind, batch_seconds=round(seconds, 4), **message.ids())
 
     async def _handle(self, tx: Transaction, messages: Sequence[Message]) -> int:
         await self.fence.ask(tx, (m.record for m in messages))
@@ -177,7 +200,7 @@ class Consuming:
             len(messages) - len(batch.fresh) - len(batch.behind_parked) - len(batch.conflicts)
         )
         for message in batch.conflicts:
-            self.log.error("same_id_other_body", event_id=str(message.event_id))
+            self.log.error("same_id_other_body", **message.ids())
         await parking.park(tx, batch.conflicts, parking.CONFLICT, blocks=False)
         await parking.park(tx, batch.behind_parked, parking.BEHIND)
         unreadable = {m.person_ref for m in batch.fresh if m.fault}
@@ -196,7 +219,7 @@ class Consuming:
             elif message.fault:
                 blocked.add(message.person_ref)
                 telemetry.PARKED.labels(self.group, message.fault).inc()
-                self.log.error("parked", reason=message.fault, event_id=str(message.event_id))
+                self.log.error("parked", reason=message.fault, **message.ids())
                 await parking.park(tx, [message])
             else:
                 before.append(message)
@@ -233,13 +256,13 @@ class Consuming:
                 return True
 
         try:
-            await self.transactions.database.retrying(parked, attempts=1_000_000)
+            await self.transactions.database.retrying(parked, attempts=1_000_000, again=self._again)
         except _Overtaken:
             await self.process(trial.held)
             return
         for who, message in trial.first.items():
             telemetry.PARKED.labels(self.group, trial.failed[who]).inc()
-            self.log.error("parked", reason=trial.failed[who], event_id=str(message.event_id))
+            self.log.error("parked", reason=trial.failed[who], **message.ids())
 
 
 class _Overtaken(Exception):

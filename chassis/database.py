@@ -43,6 +43,17 @@ def is_transient(fault: BaseException) -> bool:
     return isinstance(fault, _TRANSIENT)
 
 
+def fault_code(fault: BaseException) -> str:
+    """A label for a fault: PostgreSQL's five-character state where it gave one, else the exception's name."""
+    return getattr(getattr(fault, "orig", fault), "sqlstate", None) or type(fault).__name__
+
+
+def is_outcome_unknown(fault: BaseException) -> bool:
+    """Whether a transaction that ended so may have been committed all the same."""
+    state = getattr(getattr(fault, "orig", fault), "sqlstate", None) or ""
+    return is_transient(fault) and not isinstance(fault, Raced) and (not state or state.startswith(("08", "57P")))
+
+
 class Raced(Exception):
     """Somebody else opened the same row first. Nothing was written; the same work again will find it."""
 
@@ -98,8 +109,15 @@ class Database:
         async with self.engine.begin() as connection:
             yield connection
 
-    async def retrying(self, work: Callable[[], Awaitable[T]], *, attempts: int = 8) -> T:
-        """Run `work` (a whole transaction) again while its fault is transient, at most `attempts` times."""
+    async def retrying(
+        self,
+        work: Callable[[], Awaitable[T]],
+        *,
+        attempts: int = 8,
+        again: Callable[[Exception], None] = lambda _: None,
+    ) -> T:
+        """Run `work` (a whole transaction) again while its fault is transient, at most `attempts` times. `again` is
+        told of each fault that is not the last."""
         backoff = Backoff()
         for attempt in range(1, attempts + 1):
             try:
@@ -107,6 +125,7 @@ class Database:
             except Exception as fault:
                 if attempt == attempts or not is_transient(fault):
                     raise
+                again(fault)
                 await backoff.wait()
         raise AssertionError("unreachable")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from chassis import trace
 from chassis.bus import Record
 from chassis.service import Received
 from chassis.transaction import Transaction, columns
@@ -22,6 +23,18 @@ class Message(NamedTuple):
     hash: bytes
     received: Received[Any] | None
     fault: str = ""
+
+    def ids(self) -> dict[str, str]:
+        """For a log line: which event, out of what, in whose trace."""
+        if self.received is None:
+            return {"event_id": str(self.event_id)}
+        envelope = self.received.envelope
+        return {
+            "event_id": str(envelope.id),
+            "correlation_id": str(envelope.correlation_id),
+            "causation_id": str(envelope.causation_id or ""),
+            "traceparent": trace.parse(envelope.traceparent),
+        }
 
 
 def read(record: Record) -> Message:

@@ -1,6 +1,7 @@
 """Outbox → topic: committed rows, in order per shard. After a crash it sends again; consumers drop the repeats."""
 
 import asyncio
+import time
 import uuid
 from typing import Any
 
@@ -54,8 +55,8 @@ class Relay:
             try:
                 producer = await self.bus.producer(self.transactions.source)
                 await self._send_for_ever(producer)
-            except BusUnavailable:
-                self.log.warning("relay_waits_for_bus")
+            except BusUnavailable as fault:
+                self.log.warning("relay_waits_for_bus", reason=fault.code)
             except Exception as fault:
                 if not is_transient(fault):
                     raise
@@ -84,9 +85,11 @@ class Relay:
             pending = (await connection.execute(PENDING, {"me": self.me, "most": MOST_PER_SHARD})).all()
         if not pending:
             return 0
+        started = time.perf_counter()
         await producer.send([outgoing(row) for row in pending])
+        telemetry.RELAY_SECONDS.labels(self.transactions.name).observe(time.perf_counter() - started)
         await self._advance(pending)
-        telemetry.SENT.labels(self.transactions.source).inc(len(pending))
+        telemetry.SENT.labels(self.transactions.name).inc(len(pending))
         return len(pending)
 
     async def _hold_lease(self) -> None:

@@ -18,13 +18,15 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import operations, telemetry
+from chassis import operations, telemetry, trace
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
 from chassis.consume import Consuming
 from chassis.database import Database, is_transient
+from chassis.loop_watch import watch_loop
 from chassis.migrate import head
+from chassis.observe import Sampler
 from chassis.relay import Relay
 from chassis.service import Clock, Deps, Service, SystemClock, Timer
 from chassis.settings import Settings
@@ -42,11 +44,12 @@ class Running:
         self.transactions = Transactions(database, service.name, clock or SystemClock())
         self.consuming = Consuming(service.name, service.handlers, bus, self.transactions)
         self.relay = Relay(bus, self.transactions)
+        self.sampler = Sampler(service, database, self.consuming)
         self.deps = Deps(database, self.transactions.clock, pepper, self.transactions)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        work: list[Coroutine[Any, Any, None]] = [self.relay.run()]
+        work: list[Coroutine[Any, Any, None]] = [self.relay.run(), self.sampler.run()]
         if self.service.handlers.subscriptions:
             work.append(self.consuming.run())
         work.extend(self._timer(timer) for timer in self.service.timers)
@@ -69,6 +72,11 @@ class Running:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.relay.stop(), 2)
         await self.database.close()
+
+    @property
+    def alive(self) -> bool:
+        """Its consumer goes round, if only to find the broker or the database away still."""
+        return not self.service.handlers.subscriptions or self.consuming.progress.alive
 
     async def ready(self) -> dict[str, bool]:
         """Migrations at head, topics made, partitions assigned."""
@@ -119,17 +127,19 @@ def app_of(title: str, running: list[Running]) -> FastAPI:
         return found
 
     routers = [router for one in running for router in operations.routers_of(one.service, one.deps)]
-    return build_app(title, routers, ready)
+    return build_app(title, routers, ready, lambda: all(one.alive for one in running))
 
 
 @asynccontextmanager
 async def started(running: list[Running]) -> AsyncIterator[None]:
+    watching = asyncio.create_task(watch_loop(), name="loop_watch")
     for one in running:
         one.start()
     try:
         yield
     finally:
         await asyncio.gather(*(one.stop() for one in running))
+        await _ended([watching])
 
 
 def service_named(module: str) -> Service:
@@ -204,6 +214,7 @@ def main(arguments: list[str]) -> None:
     telemetry.set_up_logs(level=settings.log_level, as_json=settings.log_format == "json")
     # without a broker it writes hundreds of lines a second; our own say the same once
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    trace.set_up(sample=settings.trace_sample)
     asyncio.run(serve(service_named(arguments[0]), settings))
 
 

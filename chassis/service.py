@@ -10,6 +10,7 @@ from contracts.event import Envelope, Event
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+    from prometheus_client import Gauge
 
     from chassis.database import Database
     from chassis.transaction import Transaction
@@ -124,6 +125,8 @@ class Service:
     timers: tuple[Timer, ...] = ()
     makes_pseudonyms: bool = False
     """Whether it is given the secret that pseudonyms are made with. One service is."""
+    sampled: "tuple[tuple[Gauge, str], ...]" = ()
+    """Gauges of its own (label `service`), each with the statement that reads its one number every few seconds."""
     commands: "Callable[[Transaction], Awaitable[list[Command]]] | None" = None
     """Reads what came otherwise than as events, so that a replay of the events can do it again in its place."""
     insert_only: tuple[str, ...] = ()

@@ -1,10 +1,11 @@
 """What a deployment sets, from the environment (`TRIBUTARY_…`); secrets from files."""
 
+import ssl
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MOUNTED_PEPPER = Path("/run/secrets/pepper")
@@ -22,6 +23,13 @@ class Settings(BaseSettings):
     kafka_replication: int = 1
     kafka_prefix: str = ""
     """Stands before topic and group names, so that several deployments share a broker."""
+    kafka_security: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] = "SCRAM-SHA-512"
+    kafka_user: str = ""
+    """The service's principal, or its twin while a password is changed (docs/access.md)."""
+    kafka_password_file: Path | None = None
+    kafka_ca_file: Path | None = None
+    """PEM; without it the machine's own authorities are trusted."""
     database_host: str = "127.0.0.1"
     database_port: int = 5432
     database_name: str = "tributary"
@@ -30,6 +38,8 @@ class Settings(BaseSettings):
     pepper_file: Path | None = None
     log_level: str = "INFO"
     log_format: Literal["json", "console"] = "json"
+    trace_sample: float = Field(default=0.01, ge=0, le=1)
+    """The share of traces whose events each get a log line, of those that come without a choice already made."""
     host: str = "127.0.0.1"
     port: int = 8080
 
@@ -46,11 +56,29 @@ class Settings(BaseSettings):
         return f"postgresql://{role}:{given}@{self.database_host}:{self.database_port}/{self.database_name}"
 
     def kafka_options(self) -> dict[str, Any]:
+        """As KafkaBus takes them. Raises ValueError where a user or a password is missing."""
         return {
+            "security": self.kafka_login(),
             "partitions": self.kafka_partitions,
             "replication": self.kafka_replication,
             "prefix": self.kafka_prefix,
         }
+
+    def kafka_login(self) -> dict[str, Any]:
+        if self.kafka_security == "PLAINTEXT":
+            return {}
+        password = secret(self.kafka_password_file)
+        if not (self.kafka_user and password):
+            raise ValueError("TRIBUTARY_KAFKA_SECURITY asks for TRIBUTARY_KAFKA_USER and TRIBUTARY_KAFKA_PASSWORD_FILE")
+        login: dict[str, Any] = {
+            "security_protocol": self.kafka_security,
+            "sasl_mechanism": self.kafka_mechanism,
+            "sasl_plain_username": self.kafka_user,
+            "sasl_plain_password": password,
+        }
+        if self.kafka_security == "SASL_SSL":
+            login["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca_file)
+        return login
 
 
 def secret(path: Path | None) -> str | None:

@@ -1,6 +1,7 @@
 """Inbox marks, state and outbox rows in one commit. Only the chassis commits; `publish` is the only way out."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -8,10 +9,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from prometheus_client import Histogram
 from sqlalchemy import CursorResult, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis import audit
+from chassis import audit, telemetry, trace
 from chassis.bus import MAX_RECORD_BYTES, RecordTooLarge
 from chassis.database import Database
 from chassis.service import Clock, Received
@@ -55,6 +57,7 @@ class Transaction:
         self.connection, self.source, self.now = connection, source, now
         self.staged: list[Staged] = []
         self.audited: list[audit.Entry] = []
+        self.measured: list[tuple[Histogram, float]] = []
 
     async def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
         """One statement with `:named` values. Set-based: arrays and `unnest`, never one call a row."""
@@ -81,11 +84,15 @@ class Transaction:
                 person,
                 cause.correlation_id,
                 cause.causation_id,
-                cause.traceparent,
+                trace.child(cause.traceparent, event_id, cause.correlation_id),
                 payload,
             )
         )
         return event_id
+
+    def measure(self, histogram: Histogram, seconds: float) -> None:
+        """Observe something (label `service`) once this transaction is committed; what is rolled back never was."""
+        self.measured.append((histogram, seconds))
 
     def record(self, actor: str, action: str, subject: str, reason: str = "", **detail: str | int | bool) -> None:
         """Keep who did or saw what, in this commit. No personal data: `subject` is an opaque reference."""
@@ -110,15 +117,20 @@ class Transactions:
 
     def __init__(self, database: Database, source: str, clock: Clock) -> None:
         self.database, self.source, self.clock = database, f"/tributary/{source}", clock
+        self.name = source
         self.committed = asyncio.Event()
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[Transaction]:
+        started = time.perf_counter()
         async with self.database.begin() as connection:
             tx = Transaction(connection, self.source, self.clock.now())
             yield tx
             await audit.append(tx)
             await append(tx)
+        telemetry.TX_SECONDS.labels(self.name).observe(time.perf_counter() - started)
+        for histogram, seconds in tx.measured:
+            histogram.labels(self.name).observe(seconds)
         if tx.staged:
             self.committed.set()
 

@@ -10,10 +10,12 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
-from chassis import telemetry
+from chassis import telemetry, trace
 from chassis.database import is_transient
 from contracts.refusal import STATUS, FieldFault, Refusal
 
@@ -27,12 +29,17 @@ CODES_BY_STATUS = {
 }
 
 
-def build_app(title: str, routers: Iterable[APIRouter], ready: Callable[[], Awaitable[dict[str, bool]]]) -> FastAPI:
+def build_app(
+    title: str,
+    routers: Iterable[APIRouter],
+    ready: Callable[[], Awaitable[dict[str, bool]]],
+    alive: Callable[[], bool] = lambda: True,
+) -> FastAPI:
     """One FastAPI application. Interactive pages are off: they would load from outside."""
     app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     for router in routers:
         app.include_router(router, responses=PROBLEM_RESPONSES)
-    app.include_router(_health(ready))
+    app.include_router(_health(ready, alive))
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -55,12 +62,18 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _health(ready: Callable[[], Awaitable[dict[str, bool]]]) -> APIRouter:
+def _health(ready: Callable[[], Awaitable[dict[str, bool]]], alive: Callable[[], bool]) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/livez", summary="Whether this process is alive. A broker or database outage does not fail it.")
-    async def livez() -> dict[str, str]:
-        return {"status": "ok"}
+    async def livez(response: Response) -> dict[str, str]:
+        going = alive()
+        response.status_code = 200 if going else 503
+        return {"status": "ok" if going else "stuck"}
+
+    @router.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     @router.get("/readyz", summary="Whether migrations are done, topics made and partitions assigned.")
     async def readyz() -> JSONResponse:
@@ -118,7 +131,7 @@ async def _failed(request: Request, fault: Exception) -> Response:
 
 
 class CorrelationId:
-    """Echo X-Correlation-ID, or make one."""
+    """Echo X-Correlation-ID, or make one; go on in the caller's trace, or begin one from that id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -135,7 +148,19 @@ class CorrelationId:
                 message["headers"].append((b"x-correlation-id", scope["correlation_id"].encode()))
             await send(message)
 
-        await self.app(scope, receive, echo)
+        traceparent = _traceparent(scope)
+        token = trace.current.set(traceparent)
+        try:
+            with bound_contextvars(correlation_id=scope["correlation_id"], traceparent=traceparent):
+                await self.app(scope, receive, echo)
+        finally:
+            trace.current.reset(token)
+
+
+def _traceparent(scope: Scope) -> str:
+    given = [value for name, value in scope["headers"] if name == trace.HEADER.encode()]
+    known = trace.parse(given[0].decode("latin-1")) if len(given) == 1 else ""
+    return known or trace.start(uuid.UUID(scope["correlation_id"]))
 
 
 def _is_uuid(text: str) -> bool:

@@ -108,7 +108,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             time=datetime.fromisoformat(headers["ce_time"].decode()),
             correlation_id=read_id(headers["ce_correlationid"].decode()),
             causation_id=read_id(cause.decode()) if cause else None,
-            traceparent=headers.get("traceparent", b"").decode(),
+            traceparent=headers.get("traceparent", b"").decode("ascii", "replace"),
         )
 
 

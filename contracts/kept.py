@@ -31,17 +31,21 @@ class Kept(Generic[T]):
     def __get__(self, case: object | None, owner: type[Any]) -> T | None:
         if case is None:
             return None  # the default
-        held: _Held[T] = case.__dict__[self._slot]
+        held: _Held[T] | None = case.__dict__[self._slot]
+        if held is None:
+            return None
         if held.value is None and held.json is not None:
             held.value = self._decode(held.json)
         return held.value
 
     def __set__(self, case: object, value: T | bytes | None) -> None:
         """Bytes are what was stored; anything else is new."""
-        if isinstance(value, bytes):
+        if value is None:
+            case.__dict__[self._slot] = None
+        elif isinstance(value, bytes):
             case.__dict__[self._slot] = _Held(None, value, changed=False)
         else:
-            case.__dict__[self._slot] = _Held(value, None, changed=value is not None)
+            case.__dict__[self._slot] = _Held(value, None, changed=True)
 
 
 def keep(case: object, name: str, value: object, json: bytes | None = None) -> None:
@@ -51,13 +55,15 @@ def keep(case: object, name: str, value: object, json: bytes | None = None) -> N
 
 def json_of(case: object, name: str) -> bytes | None:
     """As it is to be stored."""
-    held: _Held[Any] = case.__dict__[f"_kept_{name}"]
-    if held.json is None and held.value is not None:
+    held: _Held[Any] | None = case.__dict__[f"_kept_{name}"]
+    if held is None:
+        return None
+    if held.json is None:
         held.json = msgspec.json.encode(held.value)
     return held.json
 
 
 def change_of(case: object, name: str) -> bytes | None:
     """What to store, or None where what is stored still holds."""
-    held: _Held[Any] = case.__dict__[f"_kept_{name}"]
-    return json_of(case, name) if held.changed else None
+    held: _Held[Any] | None = case.__dict__[f"_kept_{name}"]
+    return json_of(case, name) if held is not None and held.changed else None

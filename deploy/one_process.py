@@ -5,13 +5,15 @@ For the demo, for `tributary allocate`, and for tests. Production runs one servi
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
@@ -21,16 +23,19 @@ from chassis.parking import list_parked
 from chassis.run import Running, app_of, role_of, settle
 from chassis.service import Clock, Service
 from chassis.settings import DEVELOPMENT_PEPPER
+from deploy.access import OPERATOR, TOPIC_ADMIN, principal_of
 from deploy.postgres import EmbeddedPostgres
 from deploy.prepare import create_database, engine_for, prepare_database, prepare_topics
 from deploy.services import all_services
 
 Progress = Callable[[str], None]
+Login = Callable[[str], Mapping[str, Any]]
+"""Principal -> its `security` for KafkaBus."""
 
 
 @dataclass
 class OneProcess:
-    """All services at work. `running` by service name."""
+    """All services at work. `running` by service name; `bus` is the deployment's own, for who only listens."""
 
     running: dict[str, Running]
     bus: Bus
@@ -52,6 +57,29 @@ class OneProcess:
         return found
 
 
+class Buses:
+    """A bus a principal, where the broker tells them apart; else one for all."""
+
+    def __init__(self, owner: AsyncEngine, kafka: str | None, prefix: str, login: Login | None) -> None:
+        self._owner, self._kafka, self._prefix, self._login = owner, kafka, prefix, login
+        self._made: dict[str, Bus] = {}
+
+    def of(self, principal: str) -> Bus:
+        who = principal if self._login else ""
+        if who not in self._made:
+            self._made[who] = self._make(who)
+        return self._made[who]
+
+    def _make(self, principal: str) -> Bus:
+        if self._kafka is None:
+            return EmbeddedBus(self._owner)
+        security = self._login(self._prefix + principal) if self._login else None
+        return KafkaBus(self._kafka, prefix=self._prefix, security=security)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(bus.close() for bus in self._made.values()))
+
+
 @asynccontextmanager
 async def one_process(
     postgres: EmbeddedPostgres,
@@ -59,25 +87,27 @@ async def one_process(
     database: str = "tributary",
     kafka: str | None = None,
     kafka_prefix: str = "",
+    kafka_login: Login | None = None,
     clock: Clock | None = None,
     services: list[Service] | None = None,
     progress: Progress = lambda _: None,
     pepper: bytes = DEVELOPMENT_PEPPER,
 ) -> AsyncIterator[OneProcess]:
-    """Prepare and start. `kafka` is a bootstrap address; without it the log is in the database."""
+    """Prepare and start. `kafka` is a bootstrap address; without it the log is in the database.
+
+    `kafka_login`: a principal's login on a broker that asks for one; every service then has a bus of its own.
+    """
     services = services if services is not None else all_services()
     passwords = service_passwords(postgres)
     await create_database(postgres.url(postgres.superuser, postgres.password, "postgres"), database)
     owner = engine_for(postgres.url(postgres.superuser, postgres.password, database))
     await prepare_database(owner, services, lambda s: passwords, progress)
     progress("topics")
-    bus: Bus = KafkaBus(kafka, prefix=kafka_prefix) if kafka else EmbeddedBus(owner)
-    await prepare_topics(bus, services)
-    running = {
-        s.name: Running(s, bus, Database(postgres.url(role_of(s), passwords, database), s.schema), clock, pepper)
-        for s in services
-    }
-    deployment = OneProcess(running, bus)
+    buses = Buses(owner, kafka, kafka_prefix, kafka_login)
+    await prepare_topics(buses.of(TOPIC_ADMIN), services)
+    databases = {s.name: Database(postgres.url(role_of(s), passwords, database), s.schema) for s in services}
+    running = {s.name: Running(s, buses.of(principal_of(s)), databases[s.name], clock, pepper) for s in services}
+    deployment = OneProcess(running, buses.of(OPERATOR))
     settle()
     try:
         for one in running.values():
@@ -86,7 +116,7 @@ async def one_process(
     finally:
         # whatever runs now, a service that was started again since included
         await asyncio.gather(*(one.stop() for one in deployment.running.values()))
-        await bus.close()
+        await buses.close()
         await owner.dispose()
 
 

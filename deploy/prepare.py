@@ -1,8 +1,8 @@
-"""Make a database and a log ready for every service: roles, schemas, migrations, grants, topics. Safe to repeat.
+"""Make a database and a log ready for every service: roles, schemas, migrations, grants, users, topics. Safe to repeat.
 
     python -m deploy.prepare
 
-Runs as the database's superuser; the services themselves never do.
+Runs as the database's superuser and the broker's; the services themselves never do.
 """
 
 import asyncio
@@ -21,9 +21,12 @@ from chassis.bus_embedded import EmbeddedBus
 from chassis.run import make_bus, role_of
 from chassis.service import Service, all_topics
 from chassis.settings import Settings, secret
+from deploy.access import TOPIC_ADMIN, TWIN, acls, principal_of, principals, with_twins
+from deploy.kafka.grants import granting
 from deploy.services import all_services
 
 BUS_SCHEMA = "bus"
+SECRETS = Path("/run/secrets")
 
 
 def engine_for(url: str) -> AsyncEngine:
@@ -84,12 +87,50 @@ async def prepare_topics(bus: Bus, services: Sequence[Service]) -> None:
 
 def password_file(service: Service) -> Path:
     """Where a service's password is, in a container; the file is named as the container is."""
-    name = service.schema.removeprefix("stream_").replace("_", "-")
-    return Path("/run/secrets") / name
+    return SECRETS / principal_of(service)
 
 
-async def main() -> None:
-    """For containers: passwords are files under /run/secrets, one a service, and the superuser's own."""
+def kafka_password_file(user: str) -> Path:
+    """The same for the broker; a twin's is there while a password is changed."""
+    return SECRETS / f"kafka-{user}"
+
+
+def mounted_kafka_password(user: str) -> str | None:
+    """Of a user without the deployment's prefix; None for a twin that is not there."""
+    path = kafka_password_file(user)
+    return None if user.endswith(TWIN) and not path.exists() else secret(path)
+
+
+async def prepare_broker(
+    settings: Settings,
+    services: Sequence[Service],
+    password_of: Callable[[str], str | None] = mounted_kafka_password,
+) -> None:
+    """Users and rights, as the super user whom `settings` name, where the broker asks for one at all. Safe to repeat.
+
+    Raises DeployError where the broker refuses, OSError where a password is missing.
+    """
+    if settings.bus != "kafka" or settings.kafka_security == "PLAINTEXT":
+        return
+    rights = with_twins(acls(services, settings.kafka_prefix))
+    found = {user: password_of(user.removeprefix(settings.kafka_prefix)) for user in principals(rights)}
+    async with granting(settings.kafka_bootstrap, settings.kafka_login()) as admin:
+        await admin.set_users({user: word for user, word in found.items() if word})
+        await admin.set_rights(rights)
+
+
+def as_topic_admin(settings: Settings) -> Settings:
+    """The settings to make topics with, from the super user's."""
+    user = settings.kafka_prefix + TOPIC_ADMIN
+    return settings.model_copy(update={"kafka_user": user, "kafka_password_file": kafka_password_file(TOPIC_ADMIN)})
+
+
+DATABASE_ONLY = "--database-only"
+"""Where somebody else makes users, rights and topics: Strimzi, of the resources in deploy/k8s."""
+
+
+async def main(*, broker: bool = True) -> None:
+    """For containers: passwords are files under /run/secrets, one a service and server, and the superusers' own."""
     settings, services = Settings(), all_services()
     admin = settings.model_copy(update={"database_name": "postgres"})
     await create_database(admin.database_url("postgres"), settings.database_name)
@@ -97,11 +138,13 @@ async def main() -> None:
     await prepare_database(
         engine, services, lambda s: secret(password_file(s)) or "", lambda line: print(line, file=sys.stderr)
     )
-    bus = await make_bus(settings, engine)
-    await prepare_topics(bus, services)
-    await bus.close()
+    if broker:
+        await prepare_broker(settings, services)
+        bus = await make_bus(as_topic_admin(settings), engine)
+        await prepare_topics(bus, services)
+        await bus.close()
     await engine.dispose()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(broker=DATABASE_ONLY not in sys.argv[1:]))

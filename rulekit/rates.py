@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from contracts.money import as_pence
@@ -22,7 +23,7 @@ class ParameterMissing(Exception):
         self.key, self.on = key, on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rate:
     """One value of one rate from `start` to `end`, both included. `value` is as printed: pounds, number or word."""
 
@@ -33,16 +34,16 @@ class Rate:
     status: RateStatus
     source: str
 
-    @property
+    @cached_property
     def pence(self) -> int:
         """The rate in pence, for a rate printed in pounds to the penny."""
         return int(as_pence(self.value))
 
-    @property
+    @cached_property
     def number(self) -> Decimal:
         return Decimal(self.value)
 
-    @property
+    @cached_property
     def used(self) -> RateUsed:
         return RateUsed(self.key, self.value, self.status, self.source)
 

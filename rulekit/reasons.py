@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from contracts.streams import Evidence, Line, Outcome, Reason, Seen
+from contracts.streams import Evidence, Line, Outcome, RateUsed, Reason, Seen
 from rulekit.rates import Rate
 
 
@@ -46,19 +46,13 @@ class Reasons:
         self._add(rule, "noted", saw, None, rates)
 
     def _add(self, rule: Rule, outcome: Said, saw: Seen, pence: int | None, rates: Sequence[Rate]) -> None:
-        evidence = "unverified" if any(r.status == "u" for r in rates) else rule.evidence
-        self._reasons.append(
-            Reason(
-                rule.id,
-                rule.says,
-                rule.citation,
-                evidence,
-                outcome,
-                saw,
-                pence,
-                tuple(r.used for r in rates),
-            )
-        )
+        evidence: Evidence = rule.evidence
+        used: tuple[RateUsed, ...] = ()
+        if rates:
+            used = tuple([r.used for r in rates])
+            if "u" in [r.status for r in rates]:
+                evidence = "unverified"
+        self._reasons.append(Reason(rule.id, rule.says, rule.citation, evidence, outcome, saw, pence, used))
 
     @property
     def refused(self) -> bool:

@@ -32,13 +32,18 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="session")
 def kafka(request: pytest.FixtureRequest) -> Iterator[EmbeddedKafka]:
     """Apache Kafka for the whole session. Whoever kills or stops it must restart it."""
+    need_kafka(request.config)
+    with EmbeddedKafka.start() as broker:
+        yield broker
+
+
+def need_kafka(config: pytest.Config) -> None:
+    """Skip the test, loudly, where there can be no broker; fail it where there must be one."""
     if problem := _kafka_problem():
         if os.environ.get(REQUIRE_KAFKA) == "1":
             pytest.fail(f"{REQUIRE_KAFKA}=1, but {problem}", pytrace=False)
-        request.config.stash[_why_skipped] = problem
+        config.stash[_why_skipped] = problem
         pytest.skip(problem)
-    with EmbeddedKafka.start() as broker:
-        yield broker
 
 
 def _kafka_problem() -> str | None:

@@ -28,7 +28,7 @@ def generate(*, check: bool) -> int:
         return _say_stale(changed)
     lock.cache_clear()
     made: Texts = {}
-    for part in (_schemas, _examples, _asyncapi, _openapi, _documents, _compose):
+    for part in (_schemas, _examples, _asyncapi, _openapi, _documents, _access, _dashboards, _compose, _k8s):
         made |= part()
     if broken := broken_promises(made):
         print(*broken, _NEW_VERSION, sep="\n", file=sys.stderr)
@@ -83,7 +83,8 @@ def _remove(made: Texts, *, check: bool) -> list[str]:
     """Files nothing generates any more, in folders where all is generated."""
     owned = {*OWNED, *(str(Path(path).parent) for path in made if path.startswith("contracts/examples/"))}
     present = (p.relative_to(ROOT).as_posix() for folder in sorted(owned) for p in (ROOT / folder).glob("*.json"))
-    orphans = sorted(set(present) - set(made))
+    manifests = (p.relative_to(ROOT).as_posix() for p in (ROOT / "deploy/k8s/base").glob("*.yaml"))
+    orphans = sorted({*present, *manifests} - set(made))
     for path in [] if check else orphans:
         (ROOT / path).unlink()
     return orphans
@@ -126,7 +127,25 @@ def _documents() -> Texts:
     }
 
 
+def _dashboards() -> Texts:
+    from deploy.generate import dashboards
+
+    return dashboards.files()
+
+
+def _access() -> Texts:
+    from deploy.generate import access
+
+    return {"docs/access.md": access.text(), "deploy/kafka/acls.sh": access.script()}
+
+
 def _compose() -> Texts:
     from deploy.generate import compose
 
     return {"docker-compose.yml": compose.text()}
+
+
+def _k8s() -> Texts:
+    from deploy.generate import k8s
+
+    return k8s.files()

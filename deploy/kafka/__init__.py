@@ -14,9 +14,11 @@ import uuid
 from pathlib import Path
 from subprocess import Popen
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from deploy.access import SUPER_USER
 from deploy.child import LOOPBACK, DeployError, end, free_port, spawn, stop_at_exit, tail
+from deploy.kafka import secured as guard
 from deploy.kafka.jars import jars, missing_tools
 from deploy.kafka.readiness import takes_topics
 
@@ -31,14 +33,15 @@ _QUICK = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners=CLIENT://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=CLIENT://{host}:{port}
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers={host}:{controller}
 log.dirs={data}
 message.max.bytes=1048576
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
+group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1
@@ -49,32 +52,40 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 """
+_OPEN = """\
+listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=CLIENT
+"""
 
 
 class EmbeddedKafka:
     """A running broker on the loopback address. Stops with `stop()`, the `with` block, or this process."""
 
-    def __init__(self, home: Path, *, throwaway: bool) -> None:
+    def __init__(self, home: Path, *, throwaway: bool, secured: bool) -> None:
         """Use `start`."""
         self.home = home
         self.log = home / "kafka.log"
         self._port = free_port()
         self._controller = free_port(avoid=frozenset({self._port}))
         self._throwaway = throwaway
+        self.secured = secured
+        self.passwords = guard.Passwords(home / "secrets")
         self._process: Popen[bytes] | None = None
         self._forget = stop_at_exit(self.stop)
 
     @classmethod
-    def start(cls, home: Path | None = None) -> Self:
+    def start(cls, home: Path | None = None, *, secured: bool = False) -> Self:
         """Start a broker with its log in `home` (None: a temporary folder, removed on stop).
 
-        Returns when topics can be made, about 5 s later. Raises DeployError, saying what to do next.
+        `secured`: only who has a password gets in, and at first that is the super user (deploy.kafka.grants makes
+        the others). A kept `home` stays what it was made as. Returns when topics can be made, about 5 s later.
+        Raises DeployError, saying what to do next.
         """
         if problem := missing_tools():
             raise DeployError(problem)
         folder = Path(tempfile.mkdtemp(prefix="tributary-kafka-")) if home is None else home.absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        broker = cls(folder, throwaway=home is None)
+        broker = cls(folder, throwaway=home is None, secured=secured)
         try:
             broker._configure()
             broker._launch()
@@ -87,6 +98,15 @@ class EmbeddedKafka:
     def bootstrap(self) -> str:
         """`host:port`, as clients want it; the same after a restart."""
         return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def controller(self) -> tuple[str, int]:
+        """Where the controller listens; nothing but the broker has business there."""
+        return LOOPBACK, self._controller
+
+    def security(self, user: str) -> dict[str, Any]:
+        """What KafkaBus needs to come in as `user`; nothing where everybody may."""
+        return guard.client_options(user, self.passwords.of(user)) if self.secured else {}
 
     @property
     def pid(self) -> int:
@@ -135,13 +155,17 @@ class EmbeddedKafka:
         properties, data = self.home / "server.properties", self.home / "data"
         values = {"host": LOOPBACK, "port": self._port, "controller": self._controller}
         formatted = self.home / "formatted"
-        properties.write_text(_PROPERTIES.format(data=data, **values))
+        more = guard.properties(self.passwords.folder) if self.secured else _OPEN
+        properties.write_text(_PROPERTIES.format(data=data, **values) + more)
+        if self.secured:
+            self.passwords.of(guard.CONTROLLER)
         if formatted.exists():
             return
         shutil.rmtree(data, ignore_errors=True)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--standalone", "-c")
-        command = self._java(*tool, str(properties), options=_QUICK)
+        first = ("--add-scram", guard.first_user(self.passwords.of(SUPER_USER))) if self.secured else ()
+        command = self._java(*tool, str(properties), *first, options=_QUICK)
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode != 0:
             raise DeployError(f"Kafka's storage could not be made in {self.home}:\n{(ran.stdout + ran.stderr)[-1500:]}")
@@ -155,7 +179,7 @@ class EmbeddedKafka:
             on_our_death=signal.SIGTERM,
         )
         limit = time.monotonic() + START_SECONDS
-        while not takes_topics(self.bootstrap):
+        while not takes_topics(self.bootstrap, self.security(SUPER_USER)):
             if self._process.poll() is not None:
                 self._process = None
                 raise DeployError(f"Kafka did not start; see {self.log}\n{tail(self.log)}")

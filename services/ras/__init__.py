@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from chassis import telemetry
 from chassis.service import Service, Timer, everybody
 from contracts.budget import BudgetAccepted, BudgetProposed, FactsSupplied, StreamLate
 from contracts.lock import lock
 from services.ras.api import router
 from services.ras.commands import commands
 from services.ras.handlers import AUDIENCE, handlers, pass_deadlines
+from services.ras.store import OLDEST_OPEN
 
 service = Service(
     name=AUDIENCE,
@@ -23,6 +25,7 @@ service = Service(
     handlers=handlers,
     router=router,
     timers=(Timer("deadlines", 5.0, pass_deadlines),),
+    sampled=((telemetry.OLDEST_OPEN, OLDEST_OPEN),),
     commands=commands,
     insert_only=("acceptance",),
 )

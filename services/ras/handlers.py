@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from chassis import telemetry
 from chassis.service import Handlers, Received
 from chassis.transaction import Cause, Transaction
 from contracts.assessment import AssessmentFinalised
-from contracts.budget import FactsSupplied
+from contracts.budget import BudgetProposed, FactsSupplied
 from contracts.streams import StreamDecided
 from services.ras import store
 from services.ras.domain.answers import Answer
@@ -31,9 +32,9 @@ async def combine(batch: list[Received[Any]], tx: Transaction) -> None:
         if isinstance(event, StreamDecided):
             answer = as_answer(event)
             answers.append((answer, received.payload))
-            tell(tx, case.answer(answer), cause)
+            tell(tx, case, case.answer(answer), cause)
             continue
-        tell(tx, case.ask(event, received.envelope.time), cause)
+        tell(tx, case, case.ask(event, received.envelope.time), cause)
         if event.supersedes is not None:
             # opened even before it arrives: whichever comes first, only one version stays live
             _open(cases, event.supersedes, event.person_ref, cause).supersede()
@@ -54,8 +55,10 @@ def as_answer(event: StreamDecided) -> Answer:
     return Answer(**{name: getattr(event, name) for name in Answer.__struct_fields__})
 
 
-def tell(tx: Transaction, told: Sequence[Told], cause: Cause) -> None:
+def tell(tx: Transaction, case: BudgetCase, told: Sequence[Told], cause: Cause) -> None:
     for fact in told:
+        if isinstance(fact, BudgetProposed) and fact.revision == 1 and case.asked_at is not None:
+            tx.measure(telemetry.BUDGET_AGE, (tx.now - case.asked_at).total_seconds())
         tx.publish(fact, cause, fact.audience if isinstance(fact, FactsSupplied) else "")
 
 
@@ -63,5 +66,5 @@ async def pass_deadlines(tx: Transaction) -> None:
     """Timer: streams whose clock has passed are late, by an event, and the budget goes on without them."""
     cases: dict[UUID, BudgetCase] = await store.due(tx)
     for case in cases.values():
-        tell(tx, case.pass_deadlines(tx.now), Cause(case.correlation_id))
+        tell(tx, case, case.pass_deadlines(tx.now), Cause(case.correlation_id))
     await store.save(tx, [], list(cases.values()))

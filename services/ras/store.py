@@ -26,6 +26,11 @@ DUE = f"""
 SELECT {FIELDS} FROM budget_case WHERE next_due <= CAST(:now AS timestamptz) ORDER BY next_due LIMIT :most
 FOR UPDATE SKIP LOCKED
 """
+OLDEST_OPEN = """
+SELECT CAST(extract(epoch FROM clock_timestamp() - min(asked_at)) AS float8)
+FROM budget_case WHERE revision = 0 AND NOT superseded
+"""
+"""Seconds since the oldest assessment was finalised that has no budget yet; NULL when all have one."""
 KEEP_ANSWERS = """
 INSERT INTO stream_answer (assessment_ref, stream, revision, answer, payload)
 SELECT * FROM unnest(CAST(:refs AS uuid[]), CAST(:streams AS text[]), CAST(:revisions AS int[]),

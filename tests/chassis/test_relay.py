@@ -160,7 +160,7 @@ async def test_the_running_relay_is_woken_by_a_commit(new_probe: NewProbe, bus: 
 
 async def test_a_record_carries_its_envelope(new_probe: NewProbe, bus: Bus) -> None:
     """CloudEvents binary mode: ce_ headers, the cause, the trace, and the payload untouched."""
-    probe, cause = new_probe(), Cause(UUID(int=3), UUID(int=4), "00-trace-span-01")
+    probe, cause = new_probe(), Cause(UUID(int=3), UUID(int=4), f"00-{1:032x}-{2:016x}-01")
     async with probe.transactions() as tx:
         event_id = tx.publish(told(PEOPLE[0], 1), cause)
     await send_all(probe, await bus.producer("test"))
@@ -173,5 +173,6 @@ async def test_a_record_carries_its_envelope(new_probe: NewProbe, bus: Bus) -> N
     assert headers["ce_source"] == b"/tributary/probe"
     assert headers["ce_correlationid"] == str(UUID(int=3)).encode()
     assert headers["ce_causationid"] == str(UUID(int=4)).encode()
-    assert headers["traceparent"] == b"00-trace-span-01"
+    own_span = f"{event_id.int % 2**64:016x}"
+    assert headers["traceparent"].decode() == f"00-{1:032x}-{own_span}-01"
     assert Told.decode(record.value) == told(PEOPLE[0], 1)

@@ -16,7 +16,8 @@ from openapi_spec_validator import validate
 from chassis.operations import routers_of
 from chassis.web import body_of, build_app
 from contracts.facts import Notice
-from deploy.generate import asyncapi, compose, files, flows, openapi, schemas
+from deploy.access import OPERATOR, TOPIC_ADMIN, principal_of
+from deploy.generate import asyncapi, files, flows, openapi, schemas
 from deploy.generate.additive import breaks
 from deploy.services import all_services
 
@@ -155,21 +156,28 @@ def test_a_hop_that_is_gone_stops_generation(monkeypatch: pytest.MonkeyPatch) ->
         flows.text()
 
 
-def test_compose_has_one_container_and_one_password_for_every_service() -> None:
+def test_compose_has_one_container_and_its_own_passwords_for_every_service() -> None:
     made = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    names = {compose.container(s) for s in all_services()}
-    assert set(made["services"]) == names | {"kafka", "postgres", "prepare"}
-    assert set(made["secrets"]) == names | {"postgres", "pepper"}
+    names = {principal_of(s) for s in all_services()}
+    on_broker = {f"kafka-{name}" for name in [*names, TOPIC_ADMIN, OPERATOR]}
+    assert set(made["services"]) == names | {"kafka", "kafka-format", "postgres", "prepare"}
+    servers = {"postgres", "pepper", "kafka-admin", "kafka-controller"}
+    assert set(made["secrets"]) == names | on_broker | servers
     handed = {s if isinstance(s, str) else s["target"] for s in made["services"]["prepare"]["secrets"]}
-    assert handed == names | {"database_password"}
+    assert handed == names | on_broker | {"database_password", "kafka_password"}
     ports = [made["services"][name]["ports"][0] for name in names]
     assert len(set(ports)) == len(names)
     for name in names:
         command = made["services"][name]["command"][0]
-        assert compose.container(importlib.import_module(command).service) == name
+        assert principal_of(importlib.import_module(command).service) == name
         pepper = ["pepper"] if name == "assessment" else []  # one service makes pseudonyms
-        assert made["services"][name]["secrets"] == [{"source": name, "target": "database_password"}, *pepper]
+        mine = [
+            {"source": name, "target": "database_password"},
+            {"source": f"kafka-{name}", "target": "kafka_password"},
+        ]
+        assert made["services"][name]["secrets"] == [*mine, *pepper]
         assert made["services"][name]["environment"]["TRIBUTARY_HOST"] == "0.0.0.0"
+        assert made["services"][name]["environment"]["TRIBUTARY_KAFKA_USER"] == name
 
 
 def test_asyncapi_is_yaml_of_the_document() -> None:

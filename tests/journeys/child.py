@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
+from types import MappingProxyType
 
 import httpx
 
@@ -39,8 +41,10 @@ class Child:
         kafka: EmbeddedKafka | None = None,
         prefix: str = "",
         code: Path = ROOT,
+        login: Mapping[str, str] = MappingProxyType({}),
     ) -> "Child":
-        """Start and wait until it is ready. `code`: the folder the packages are taken from."""
+        """Start and wait until it is ready. `code`: the folder the packages are taken from. `login`: settings for a
+        broker that asks who it is."""
         port = free_port()
         environment = {
             "PATH": os.defpath,
@@ -52,6 +56,7 @@ class Child:
             "TRIBUTARY_DATABASE_NAME": database,
             "TRIBUTARY_DATABASE_PASSWORD": service_passwords(postgres),
             "TRIBUTARY_PORT": str(port),
+            **login,
         }
         command = [sys.executable, "-m", "chassis.run", module]
         process = spawn(command, log=log, environment=environment, on_our_death=signal.SIGKILL)

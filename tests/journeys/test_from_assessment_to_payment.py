@@ -1,5 +1,13 @@
 """From the first answer to the accepted budget, over HTTP and both buses. Amounts by hand (rule book §24)."""
 
+import asyncio
+import time
+from uuid import UUID, uuid4
+
+from prometheus_client import REGISTRY
+
+from chassis.bus import Record
+from contracts import event
 from contracts.assessment import AssessmentFinalised
 from contracts.budget import BudgetAccepted, BudgetProposed, FactsSupplied, StreamLate
 from contracts.payments import AcceptedBudgetRecorded
@@ -69,6 +77,30 @@ async def of_budget(house: House, budget_id: str) -> list[AcceptedBudgetRecorded
     sql = f"SELECT payload FROM payments.outbox WHERE type = '{AcceptedBudgetRecorded.type}'"
     found = [AcceptedBudgetRecorded.decode(bytes(row["payload"])) for row in await house.ask(sql)]
     return [e for e in found if str(e.budget_id) == budget_id]
+
+
+async def test_a_budgets_age_is_measured_and_an_open_one_is_seen(house: House) -> None:
+    """A stream that is down holds a budget open: its age grows until the stream is back."""
+
+    def reading(name: str) -> float:
+        return REGISTRY.get_sample_value(f"tributary_{name}", {"service": "ras"}) or 0
+
+    before = reading("pm_age_seconds_count")
+    await house.stop("ices")
+    ref = await house.finalised(house.somebody("G01"))
+    sampler = house.deployment.running["ras"].sampler
+
+    async def open_is_seen() -> bool:
+        await sampler.look()
+        return reading("pm_oldest_open_seconds") > 0
+
+    assert await eventually(open_is_seen)
+    assert reading("pm_age_seconds_count") == before
+    house.start("ices")
+    await house.complete(ref)
+    await sampler.look()
+    assert reading("pm_age_seconds_count") == before + 1
+    assert reading("pm_oldest_open_seconds") == 0
 
 
 async def test_the_same_case_twice_changes_nothing(house: House) -> None:
@@ -210,3 +242,46 @@ async def test_a_stream_that_is_down_is_waited_for_then_late_and_its_answer_stil
     await house.look_at_deadlines()
     assert await house.told(StreamLate, ref) == [late], "late once, and never again"
     assert await house.parked() == []
+
+
+async def records_about(house: House, ref: str, *topics: str) -> list[Record]:
+    """What the log itself holds about one assessment's budget, headers and all, once a budget is there."""
+    reader = await house.deployment.bus.consumer(f"test-{uuid4().hex}", topics)
+    found: list[Record] = []
+    limit = time.monotonic() + 60
+    while not any(r.topic == BudgetProposed.topic() for r in found):
+        assert time.monotonic() < limit
+        found += [r for r in await reader.poll(500, 0.5) if ref.encode() in r.value]
+        await asyncio.sleep(0)
+    await reader.close()
+    return found
+
+
+async def test_one_trace_leads_from_the_request_to_the_budget(house: House) -> None:
+    """The caller's trace id on every record; each record a span of its own, whose parent its cause names."""
+    trace_id = uuid4().hex
+    ref = await house.create(house.somebody("G01"))
+    sent = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    assert (await house.http.post(f"/assessments/{ref}/finalise", headers=sent)).status_code == 202
+    await house.complete(ref)
+    topics = [AssessmentFinalised.topic("ras"), StreamDecided.topic(), BudgetProposed.topic()]
+    envelopes = [event.Envelope.parse(dict(r.headers)) for r in await records_about(house, ref, *topics)]
+    assert {e.type for e in envelopes} >= {BudgetProposed.type, StreamDecided.type}
+    for e in envelopes:
+        assert e.traceparent == f"00-{trace_id}-{e.id.hex[16:]}-01"
+    causes = {e.id: e.causation_id for e in envelopes}
+    (budget,) = [e for e in envelopes if e.type == BudgetProposed.type]
+    assert isinstance(causes[budget.id], UUID)
+    assert budget.causation_id in causes, "the answer that completed it"
+
+
+async def test_without_one_the_correlation_id_of_the_request_names_the_trace(house: House) -> None:
+    correlation = uuid4()
+    ref = await house.create(house.somebody("G01"))
+    sent = {"x-correlation-id": str(correlation), "traceparent": "00-malformed"}
+    assert (await house.http.post(f"/assessments/{ref}/finalise", headers=sent)).status_code == 202
+    await house.complete(ref)
+    about = f"position('{ref}' IN encode(payload, 'escape')) > 0"
+    for schema in ("assessment", "stream_social_care", "ras"):
+        (row,) = await house.ask(f"SELECT DISTINCT left(traceparent, 35) AS trace FROM {schema}.outbox WHERE {about}")
+        assert row["trace"] == f"00-{correlation.hex}"
