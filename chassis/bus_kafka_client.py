@@ -83,8 +83,19 @@ async def discard_unsent(producer: Any) -> None:
         async with asyncio.timeout(CLOSE_SECONDS):
             await producer._sender.close()
     with contextlib.suppress(AttributeError):
-        producer._message_accumulator.fail_all(KafkaError("the producer was given up"))
+        _fail_all(producer._message_accumulator)
     await discard(producer)
+
+
+def _fail_all(accumulator: Any) -> None:
+    """Tell every batch that it was given up. One that was put back is in no set of aiokafka's, and its callback would
+    fail for that; and nobody waits any more for what these say."""
+    pending: set[Any] = accumulator._pending_batches
+    pending.update(batch for batches in accumulator._batches.values() for batch in batches)
+    accumulator.fail_all(KafkaError("the producer was given up"))
+    for batch in pending:
+        if batch.future.done() and not batch.future.cancelled():
+            batch.future.exception()
 
 
 async def _cut(client: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def is_transient(fault: BaseException) -> bool:
         # an internal error without a state is the driver's own: it lost its place on a connection that was cut
         lost = isinstance(fault, InterfaceError) or (isinstance(fault, InternalError) and not state)
         return fault.connection_invalidated or lost or state.startswith(_TRANSIENT_STATES)
-    return isinstance(fault, Raced | OSError | TimeoutError | asyncpg.InternalClientError | asyncpg.InterfaceError)
+    return isinstance(fault, _TRANSIENT)
 
 
 def fault_code(fault: BaseException) -> str:
@@ -55,6 +56,16 @@ def is_outcome_unknown(fault: BaseException) -> bool:
 
 class Raced(Exception):
     """Somebody else opened the same row first. Nothing was written; the same work again will find it."""
+
+
+_TRANSIENT = (
+    Raced,
+    OSError,
+    TimeoutError,
+    NoConnectionFree,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+)
 
 
 class Backoff:
@@ -79,6 +90,7 @@ class Database:
             pool_size=pool,
             max_overflow=pool,
             pool_timeout=10,
+            hide_parameters=True,  # a fault's text goes to logs, and what was to be stored is about people
             connect_args={
                 "server_settings": {
                     "search_path": schema,

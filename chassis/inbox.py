@@ -90,20 +90,18 @@ KNOWN = "SELECT event_id, payload_hash FROM inbox WHERE event_id = ANY(CAST(:ids
 async def mark(tx: Transaction, messages: Sequence[Message]) -> Sorted:
     """Mark the batch in the inbox and sort it. One statement, a second only where something came again."""
     first: dict[UUID, Message] = {}
-    conflicts: list[Message] = []
-    for message in messages:
-        known = first.setdefault(message.event_id, message)
-        if known.hash != message.hash:
-            conflicts.append(message)
+    others = [m for m in messages if first.setdefault(m.event_id, m).hash != m.hash]
     ids, hashes, people = columns(list(first.values()), lambda m: m.event_id, lambda m: m.hash, lambda m: m.person_ref)
     found = (await tx.execute(MARK, {"ids": ids, "hashes": hashes, "people": people})).all()
     new = {row.id for row in found if row.fresh}
     waiting = {row.id for row in found if not row.fresh}
     again = [m for m in first.values() if m.event_id not in new]
+    true = {m.event_id: m.hash for m in first.values()}
     if again:
         stored = (await tx.execute(KNOWN, {"ids": [m.event_id for m in again]})).all()
-        hashes_by_id = {row.event_id: bytes(row.payload_hash) for row in stored}
-        conflicts += [m for m in again if hashes_by_id.get(m.event_id, m.hash) != m.hash]
+        true |= {row.event_id: bytes(row.payload_hash) for row in stored}
+    # what is stored says which body is the true one, not which came first in this batch
+    conflicts = [m for m in (*others, *again) if true[m.event_id] != m.hash]
     fresh = [m for m in first.values() if m.event_id in new]
     return Sorted(
         fresh=[m for m in fresh if m.person_ref not in waiting],

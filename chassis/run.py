@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import importlib
+import logging
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -170,14 +171,27 @@ async def make_bus(settings: Settings, engine: AsyncEngine) -> Bus:
     return EmbeddedBus(engine)
 
 
+def say_in_one_line(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waited for and failed. aiokafka leaves such tasks behind when a broker goes; any other is a bug."""
+    fault = context.get("exception")
+    kind = type(fault)
+    if kind.__module__.startswith("aiokafka"):
+        telemetry.logger("loop").info("kafka_task_failed", fault=kind.__name__)
+    else:
+        telemetry.logger("loop").error("task_failed", fault=kind.__name__, where=str(context.get("message"))[:80])
+
+
 async def serve(service: Service, settings: Settings) -> None:
     """Run one service until it fails or is told to stop."""
+    asyncio.get_running_loop().set_exception_handler(say_in_one_line)
     database = Database(settings.database_url(role_of(service)), service.schema)
     bus = await make_bus(settings, database.engine)
     running = Running(service, bus, database, pepper=settings.pepper())
     config = uvicorn.Config(
         app_of(service.title, [running]), settings.host, settings.port, log_config=None, access_log=False
     )
+    # chassis.web has answered it and said so; uvicorn would repeat it with all it was about
+    logging.getLogger("uvicorn.error").addFilter(lambda line: not line.exc_info)
     server = uvicorn.Server(config)
     settle()
     async with started([running]):
@@ -198,6 +212,8 @@ def main(arguments: list[str]) -> None:
         raise SystemExit("usage: python -m chassis.run services.ras   (settings: TRIBUTARY_…, see README.md)")
     settings = Settings()
     telemetry.set_up_logs(level=settings.log_level, as_json=settings.log_format == "json")
+    # without a broker it writes hundreds of lines a second; our own say the same once
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     trace.set_up(sample=settings.trace_sample)
     asyncio.run(serve(service_named(arguments[0]), settings))
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
+from contracts.event import payload_hash
 from tests.chassis.conftest import NewProbe
 from tests.chassis.probe import Probe, outgoing, person, record, told
 
@@ -47,6 +48,15 @@ async def test_the_body_kept_first_is_the_one_that_counts(probe: Probe) -> None:
         await probe.take([one])
     assert await probe.effects() == {ONE: [1]}
     assert await probe.parked() == [(ONE, "same_id_other_body", False)]
+
+
+async def test_a_repeat_that_comes_after_a_conflict_is_a_repeat(probe: Probe) -> None:
+    """In one batch: what is stored says which body is the true one, not which of the two came first."""
+    first, conflict = record(outgoing(told(ONE, 1), ID)), record(outgoing(told(ONE, 99), ID))
+    await probe.take([first])
+    await probe.take([conflict, first])
+    kept = await probe.rows("SELECT payload_hash FROM parked")
+    assert [bytes(row.payload_hash) for row in kept] == [payload_hash(conflict.value)]
 
 
 async def test_two_processes_with_the_same_records_do_not_do_the_work_twice(new_probe: NewProbe) -> None:
