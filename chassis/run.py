@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import telemetry
+from chassis.auth import DEVELOPMENT_ISSUER, NOBODY, NotSetUp, Verifier, verifier_of
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
@@ -107,7 +108,7 @@ async def _ended(tasks: "list[asyncio.Task[None]]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def app_of(title: str, running: list[Running]) -> FastAPI:
+def app_of(title: str, running: list[Running], verifier: Verifier = NOBODY, *, described: bool = False) -> FastAPI:
     """One application over one or more running services."""
 
     async def ready() -> dict[str, bool]:
@@ -117,7 +118,7 @@ def app_of(title: str, running: list[Running]) -> FastAPI:
         return found
 
     routers = [one.service.router(one.deps) for one in running if one.service.router]
-    return build_app(title, routers, ready)
+    return build_app(title, routers, ready, verifier, described=described)
 
 
 @asynccontextmanager
@@ -149,17 +150,30 @@ async def make_bus(settings: Settings, engine: AsyncEngine) -> Bus:
     return EmbeddedBus(engine)
 
 
+EDGE: dict[str, Any] = {
+    "log_config": None,
+    "access_log": False,
+    "proxy_headers": False,  # who calls is in the token; no header says otherwise
+    "server_header": False,
+    "ws": "none",
+    "h11_max_incomplete_event_size": 32 * 1024,
+    "limit_concurrency": 500,
+}
+
+
 async def serve(service: Service, settings: Settings) -> None:
-    """Run one service until it fails or is told to stop."""
+    """Run one service until it fails or is told to stop. Raises NotSetUp where nobody's tokens are believed."""
+    verifier, keys = verifier_of(settings)
+    development = verifier.issuer == DEVELOPMENT_ISSUER
+    if development:
+        telemetry.logger(service.name).warning("development_issuer", says="whoever has its key file may do anything")
     database = Database(settings.database_url(role_of(service)), service.schema)
     bus = await make_bus(settings, database.engine)
     running = Running(service, bus, database, pepper=settings.pepper())
-    config = uvicorn.Config(
-        app_of(service.title, [running]), settings.host, settings.port, log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
+    app = app_of(service.title, [running], verifier, described=development)
+    server = uvicorn.Server(uvicorn.Config(app, settings.host, settings.port, **EDGE))
     async with started([running]):
-        ends = [asyncio.create_task(server.serve()), asyncio.create_task(running.crashed())]
+        ends = [asyncio.create_task(work) for work in (server.serve(), running.crashed(), keys.run())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         for task in ends:
@@ -176,7 +190,10 @@ def main(arguments: list[str]) -> None:
         raise SystemExit("usage: python -m chassis.run services.ras   (settings: TRIBUTARY_…, see README.md)")
     settings = Settings()
     telemetry.set_up_logs(level=settings.log_level, as_json=settings.log_format == "json")
-    asyncio.run(serve(service_named(arguments[0]), settings))
+    try:
+        asyncio.run(serve(service_named(arguments[0]), settings))
+    except NotSetUp as fault:
+        raise SystemExit(f"chassis.run: {fault}") from None
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 from fastapi import FastAPI
 
 from chassis.bus import Bus
@@ -21,6 +22,7 @@ from chassis.parking import list_parked
 from chassis.run import Running, app_of, role_of
 from chassis.service import Clock, Service
 from chassis.settings import DEVELOPMENT_PEPPER
+from deploy.development_issuer import DevelopmentIssuer
 from deploy.postgres import EmbeddedPostgres
 from deploy.prepare import create_database, engine_for, prepare_database, prepare_topics
 from deploy.services import all_services
@@ -30,13 +32,20 @@ Progress = Callable[[str], None]
 
 @dataclass
 class OneProcess:
-    """All services at work. `running` by service name."""
+    """All services at work. `running` by service name; `issuer` makes the tokens its API asks for."""
 
     running: dict[str, Running]
     bus: Bus
+    issuer: DevelopmentIssuer
 
     def app(self) -> FastAPI:
-        return app_of("Tributary", list(self.running.values()))
+        return app_of("Tributary", list(self.running.values()), self.issuer.verifier(), described=True)
+
+    def client(self, base_url: str = "http://tributary.local") -> httpx.AsyncClient:
+        """Everything the API offers, without a network: an operator's token is sent along."""
+        transport = httpx.ASGITransport(self.app())
+        headers = self.issuer.headers()
+        return httpx.AsyncClient(transport=transport, base_url=base_url, timeout=30, headers=headers)
 
     def raise_if_crashed(self) -> None:
         """Raise what ended a service's task, where one has ended."""
@@ -77,7 +86,7 @@ async def one_process(
         s.name: Running(s, bus, Database(postgres.url(role_of(s), passwords, database), s.schema), clock, pepper)
         for s in services
     }
-    deployment = OneProcess(running, bus)
+    deployment = OneProcess(running, bus, DevelopmentIssuer.at(postgres.folder.home))
     try:
         for one in running.values():
             one.start()

@@ -12,6 +12,7 @@ from subprocess import Popen
 import httpx
 
 from deploy.child import free_port, spawn, tail
+from deploy.development_issuer import DevelopmentIssuer
 from deploy.kafka import EmbeddedKafka
 from deploy.one_process import service_passwords
 from deploy.postgres import EmbeddedPostgres
@@ -52,6 +53,7 @@ class Child:
             "TRIBUTARY_DATABASE_NAME": database,
             "TRIBUTARY_DATABASE_PASSWORD": service_passwords(postgres),
             "TRIBUTARY_PORT": str(port),
+            **DevelopmentIssuer.at(postgres.folder.home).environment(),
         }
         command = [sys.executable, "-m", "chassis.run", module]
         process = spawn(command, log=log, environment=environment, on_our_death=signal.SIGKILL)

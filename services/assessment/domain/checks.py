@@ -23,12 +23,16 @@ OLDEST_YEARS = 125
 def check(assessment: AlignedAssessment, lock: Lock) -> None:
     """Raises Refusal at the first fault."""
     if assessment.council not in councils():
-        raise _refusal("unknown_council", "/council", "No council of this name is set up. See `tributary councils`.")
+        raise unknown_council()
     _check_pack(assessment)
     _check_dates(assessment)
     _check_nhs_number(assessment)
     _check_amounts(assessment)
     _check_streams(assessment, lock)
+
+
+def unknown_council() -> Refusal:
+    return _refusal("unknown_council", "/council", "No council of this name is set up. See `tributary councils`.")
 
 
 def check_notice(notice: Notice, asked: tuple[Asked, ...], lock: Lock, pointer: str = "") -> None:
