@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import telemetry
+from chassis.audit_anchor import EVERY_SECONDS, Signer, anchor, signing_key
 from chassis.auth import DEVELOPMENT_ISSUER, NOBODY, NotSetUp, Verifier, verifier_of
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
@@ -27,7 +28,7 @@ from chassis.migrate import head
 from chassis.relay import Relay
 from chassis.service import Clock, Deps, Service, SystemClock, Timer
 from chassis.settings import Settings
-from chassis.transaction import Transactions
+from chassis.transaction import Transaction, Transactions
 from chassis.web import build_app
 
 
@@ -35,19 +36,28 @@ class Running:
     """A service at work. `start` returns once its tasks run; `crashed` ends with the first task that fails."""
 
     def __init__(
-        self, service: Service, bus: Bus, database: Database, clock: Clock | None = None, pepper: bytes = b""
+        self,
+        service: Service,
+        bus: Bus,
+        database: Database,
+        clock: Clock | None = None,
+        pepper: bytes = b"",
+        signer: Signer | None = None,
     ) -> None:
         self.service, self.bus, self.database = service, bus, database
         self.transactions = Transactions(database, service.name, clock or SystemClock())
         self.consuming = Consuming(service.name, service.handlers, bus, self.transactions)
         self.relay = Relay(bus, self.transactions)
         self.deps = Deps(database, self.transactions.clock, pepper, self.transactions)
+        self.signer = signer
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         work: list[Coroutine[Any, Any, None]] = [self.relay.run()]
         if self.service.handlers.subscriptions:
             work.append(self.consuming.run())
+        if self.signer is not None:
+            work.append(self._timer(Timer("audit_anchor", EVERY_SECONDS, self._anchor)))
         work.extend(self._timer(timer) for timer in self.service.timers)
         self._tasks = [asyncio.create_task(w, name=f"{self.service.name}:{i}") for i, w in enumerate(work)]
 
@@ -81,6 +91,10 @@ class Running:
             f"{name}_topics": not missing,
             f"{name}_assigned": assigned,
         }
+
+    async def _anchor(self, tx: Transaction) -> None:
+        assert self.signer is not None
+        await anchor(tx, self.service.name, self.signer)
 
     async def _timer(self, timer: Timer) -> None:
         """By one process at a time: who holds the advisory lock works, the others skip this round."""
@@ -169,7 +183,10 @@ async def serve(service: Service, settings: Settings) -> None:
         telemetry.logger(service.name).warning("development_issuer", says="whoever has its key file may do anything")
     database = Database(settings.database_url(role_of(service)), service.schema)
     bus = await make_bus(settings, database.engine)
-    running = Running(service, bus, database, pepper=settings.pepper())
+    signer = (
+        Signer(signing_key(settings.audit_key_file), settings.audit_anchors_file) if settings.audit_key_file else None
+    )
+    running = Running(service, bus, database, pepper=settings.pepper(), signer=signer)
     app = app_of(service.title, [running], verifier, described=development)
     server = uvicorn.Server(uvicorn.Config(app, settings.host, settings.port, **EDGE))
     async with started([running]):

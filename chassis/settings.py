@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     host: str = "127.0.0.1"
     port: int = 8080
+    audit_key_file: Path | None = None
+    """Ed25519 private key, PEM: signs the heads of the audit log every hour. Left out: nobody signs here."""
+    audit_anchors_file: Path | None = None
+    """Where signed heads are written as well, one JSON line each."""
     auth: Literal["issuer", "development"] = "issuer"
     """Whose tokens are believed: those of `auth_issuer`, or, on a loopback address, the development issuer's."""
     auth_issuer: str = ""

@@ -2,7 +2,6 @@
 the private key may do anything there, so it stays in one folder with mode 0600; services see the public half only."""
 
 import hashlib
-import os
 import time
 import uuid
 from collections.abc import Iterable
@@ -12,17 +11,12 @@ from typing import Any
 import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 from jwt.algorithms import OKPAlgorithm
 
 from chassis.auth import DEVELOPMENT_AUDIENCE, DEVELOPMENT_ISSUER, Verifier
 from chassis.auth_keys import FixedKeys, read_keys
 from contracts.scopes import SCOPES
+from deploy.keys import kept_key
 
 LIFETIME_SECONDS = 3600
 KEY, KEYS = "issuer.key", "issuer-keys.json"
@@ -40,7 +34,7 @@ class DevelopmentIssuer:
     @classmethod
     def at(cls, folder: Path) -> "DevelopmentIssuer":
         """The issuer whose key is in `folder`; made there, mode 0600, where there is none."""
-        issuer = cls(private_key(folder / KEY), folder / KEYS)
+        issuer = cls(kept_key(folder / KEY), folder / KEYS)
         if not issuer.keys_file.exists() or issuer.keys_file.read_bytes() != issuer.keys:
             issuer.keys_file.write_bytes(issuer.keys)
         return issuer
@@ -82,23 +76,3 @@ class DevelopmentIssuer:
     def headers(self, *scopes: str, councils: Iterable[str] | None = None) -> dict[str, str]:
         """What a request carries; without scopes, all there are."""
         return {"authorization": f"Bearer {self.token(scopes=scopes or SCOPES, councils=councils)}"}
-
-
-def private_key(path: Path) -> Ed25519PrivateKey:
-    """The Ed25519 key in a file, made where there is none; nobody else may read it."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        new = path.with_name(f"{path.name}.{os.getpid()}")
-        new.touch(mode=0o600)
-        new.write_bytes(pem)
-        try:
-            path.hardlink_to(new)  # whoever is first wins, and nobody ever reads half a key
-        except FileExistsError:
-            pass
-        finally:
-            new.unlink()
-    found = load_pem_private_key(path.read_bytes(), None)
-    if not isinstance(found, Ed25519PrivateKey):
-        raise TypeError(f"{path} holds no Ed25519 key")
-    return found

@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx
 from fastapi import FastAPI
 
+from chassis.audit_anchor import Signer
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
@@ -23,6 +24,7 @@ from chassis.run import Running, app_of, role_of
 from chassis.service import Clock, Service
 from chassis.settings import DEVELOPMENT_PEPPER
 from deploy.development_issuer import DevelopmentIssuer
+from deploy.keys import kept_key
 from deploy.postgres import EmbeddedPostgres
 from deploy.prepare import create_database, engine_for, prepare_database, prepare_topics
 from deploy.services import all_services
@@ -82,8 +84,11 @@ async def one_process(
     progress("topics")
     bus: Bus = KafkaBus(kafka, prefix=kafka_prefix) if kafka else EmbeddedBus(owner)
     await prepare_topics(bus, services)
+    signer = audit_signer(postgres.folder.home)
     running = {
-        s.name: Running(s, bus, Database(postgres.url(role_of(s), passwords, database), s.schema), clock, pepper)
+        s.name: Running(
+            s, bus, Database(postgres.url(role_of(s), passwords, database), s.schema), clock, pepper, signer
+        )
         for s in services
     }
     deployment = OneProcess(running, bus, DevelopmentIssuer.at(postgres.folder.home))
@@ -96,6 +101,11 @@ async def one_process(
         await asyncio.gather(*(one.stop() for one in deployment.running.values()))
         await bus.close()
         await owner.dispose()
+
+
+def audit_signer(folder: Path) -> Signer:
+    """Signs the audit log's heads with a key kept beside the data, and writes them there."""
+    return Signer(kept_key(folder / "audit.key"), folder / "audit-anchors.jsonl")
 
 
 def service_passwords(postgres: EmbeddedPostgres) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from contracts.scopes import SCOPES
+from tributary.audit_command import app as audit
 from tributary.options import BusName, Options
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     help="Many funding streams, one accountable Individual Budget.",
     epilog="Start with: tributary demo",
 )
+app.add_typer(audit, name="audit")
 
 
 @app.command(

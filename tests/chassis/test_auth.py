@@ -27,6 +27,7 @@ from deploy.services import all_services
 OPEN = {"/livez", "/readyz", "/metrics"}
 """Asked by machines that carry no token; what they answer is about the process, never about people or cases."""
 
+Http = httpx.AsyncClient
 Forge = Callable[[DevelopmentIssuer], str]
 
 
@@ -67,7 +68,7 @@ def routes() -> list[tuple[str, str, str]]:
 ROUTES = routes()
 
 
-async def asked(http: httpx.AsyncClient, method: str, path: str, **headers: str) -> httpx.Response:
+async def asked(http: Http, method: str, path: str, **headers: str) -> httpx.Response:
     for name in ("assessment_ref", "budget_id"):
         path = path.replace(f"{{{name}}}", str(uuid.uuid4()))
     return await http.request(method, path.replace("{stream}", "dfg"), headers=headers)
@@ -158,7 +159,7 @@ def test_there_is_a_route_for_every_scope_of_the_services() -> None:
 
 
 @pytest.mark.parametrize("forged", FORGED)
-async def test_a_bad_token_opens_no_route(http: httpx.AsyncClient, issuer: DevelopmentIssuer, forged: str) -> None:
+async def test_a_bad_token_opens_no_route(http: Http, issuer: DevelopmentIssuer, forged: str) -> None:
     token = FORGED[forged](issuer)
     for method, path, _ in ROUTES:
         answer = await asked(http, method, path, authorization=f"Bearer {token}")
@@ -168,16 +169,14 @@ async def test_a_bad_token_opens_no_route(http: httpx.AsyncClient, issuer: Devel
         assert token not in answer.text
 
 
-async def test_without_a_token_every_route_asks_for_one(http: httpx.AsyncClient) -> None:
+async def test_without_a_token_every_route_asks_for_one(http: Http) -> None:
     for method, path, _ in ROUTES:
         answer = await asked(http, method, path)
         assert (answer.status_code, answer.json()["code"]) == (401, "token_missing"), (method, path)
         assert answer.headers["www-authenticate"] == 'Bearer realm="tributary"'
 
 
-async def test_every_scope_but_the_one_asked_for_is_not_enough(
-    http: httpx.AsyncClient, issuer: DevelopmentIssuer
-) -> None:
+async def test_every_scope_but_the_one_asked_for_is_not_enough(http: Http, issuer: DevelopmentIssuer) -> None:
     for method, path, scope in ROUTES:
         others = issuer.token(scopes=SCOPES.keys() - {scope})
         answer = await asked(http, method, path, authorization=f"Bearer {others}")
@@ -185,30 +184,28 @@ async def test_every_scope_but_the_one_asked_for_is_not_enough(
         assert f'error="insufficient_scope", scope="{scope}"' in answer.headers["www-authenticate"]
 
 
-async def test_the_one_scope_is_enough(http: httpx.AsyncClient, issuer: DevelopmentIssuer) -> None:
+async def test_the_one_scope_is_enough(http: Http, issuer: DevelopmentIssuer) -> None:
     for method, path, scope in ROUTES:
         answer = await asked(http, method, path, authorization=f"Bearer {issuer.token(scopes=[scope])}")
         assert answer.status_code not in {401, 403}, (method, path)
 
 
 @pytest.mark.parametrize("sent", ["", "Bearer", "Bearer ", "Basic dTpw", "Bearer {} ", "Token {}", "Bearer a b", "{}"])
-async def test_a_token_comes_in_one_way_only(http: httpx.AsyncClient, issuer: DevelopmentIssuer, sent: str) -> None:
+async def test_a_token_comes_in_one_way_only(http: Http, issuer: DevelopmentIssuer, sent: str) -> None:
     answer = await asked(http, "GET", "/budgets/{budget_id}", authorization=sent.format(issuer.token()))
     assert answer.status_code == 401
     good = await asked(http, "GET", "/budgets/{budget_id}", authorization=f"bearer {issuer.token()}")
     assert good.status_code != 401
 
 
-async def test_two_tokens_are_none_and_an_address_carries_none(
-    http: httpx.AsyncClient, issuer: DevelopmentIssuer
-) -> None:
+async def test_two_tokens_are_none_and_an_address_carries_none(http: Http, issuer: DevelopmentIssuer) -> None:
     good = f"Bearer {issuer.token()}"
     url = f"/budgets/{uuid.uuid4()}"
     assert (await http.get(url, headers=[("authorization", good), ("authorization", good)])).status_code == 401
     assert (await http.get(url, params={"access_token": issuer.token()})).status_code == 401
 
 
-async def test_what_is_open_says_nothing_of_people_and_no_description_is_served(http: httpx.AsyncClient) -> None:
+async def test_what_is_open_says_nothing_of_people_and_no_description_is_served(http: Http) -> None:
     assert (await http.get("/livez")).json() == {"status": "ok"}
     for path in ("/openapi.json", "/docs", "/redoc", "/docs/oauth2-redirect"):
         assert (await http.get(path)).status_code == 404
