@@ -12,6 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy.exc import DBAPIError
 
+from chassis import telemetry
 from chassis.audit_anchor import Anchor, Broken, Signer, public_key, verify
 from chassis.audit_anchor import anchor as sign_heads
 from chassis.database import Database
@@ -82,6 +83,7 @@ def check(names: list[str] | None, data: Path | None, key: Path | None, anchors:
 
 
 def _run(names: list[str] | None, data: Path | None, working: "Callable[[Place], Work | None]") -> int:
+    telemetry.set_up_logs()
     known = {one.name: one for one in all_services()}
     if names and not set(names) <= known.keys():
         return _say(f"--service: there are {', '.join(known)}", NOT_UNDERSTOOD)

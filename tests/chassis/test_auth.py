@@ -4,9 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,8 +17,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter, FastAPI
 
-from chassis.auth import DEVELOPMENT_AUDIENCE, DEVELOPMENT_ISSUER, Caller, NotSetUp, Verifier, allowed, verifier_of
+from chassis.auth import (
+    DEVELOPMENT_AUDIENCE,
+    DEVELOPMENT_ISSUER,
+    NOBODY,
+    Caller,
+    NotSetUp,
+    Verifier,
+    allowed,
+    verifier_of,
+)
 from chassis.auth_keys import FixedKeys, read_keys
+from chassis.run import app_of
+from chassis.service import Deps, Service
 from chassis.settings import Settings
 from chassis.web import PROBLEM, build_app
 from contracts.scopes import SCOPES
@@ -40,11 +53,22 @@ async def ready() -> dict[str, bool]:
     return {}
 
 
+@dataclass
+class Described:
+    """A service that is only asked who may come in."""
+
+    service: Service
+    deps: Deps = _NOTHING
+
+
+def application(*services: Service, verifier: Verifier = NOBODY) -> FastAPI:
+    """As a deployment makes it."""
+    return app_of("Test", [Described(service) for service in services], verifier)  # type: ignore[misc]
+
+
 @pytest.fixture(scope="module")
-def http(issuer: DevelopmentIssuer) -> httpx.AsyncClient:
-    routers = [service.router(_NOTHING) for service in all_services() if service.router]
-    app = build_app("All", routers, ready, issuer.verifier())
-    return client_of(app)
+def http(issuer: DevelopmentIssuer) -> Http:
+    return client_of(application(*all_services(), verifier=issuer.verifier()))
 
 
 def client_of(app: FastAPI) -> httpx.AsyncClient:
@@ -55,9 +79,7 @@ def routes() -> list[tuple[str, str, str]]:
     """(method, path, scope) of every operation of every service, from its own OpenAPI document."""
     found = []
     for service in all_services():
-        assert service.router is not None
-        described = build_app(service.title, [service.router(_NOTHING)], ready).openapi()
-        for path, operations in described["paths"].items():
+        for path, operations in application(service).openapi()["paths"].items():
             for method, operation in operations.items():
                 if path not in OPEN:
                     ((scope,),) = [one["token"] for one in operation["security"]]
@@ -68,10 +90,12 @@ def routes() -> list[tuple[str, str, str]]:
 ROUTES = routes()
 
 
+FILLED = {"stream": "dfg", "message_id": "1"}
+
+
 async def asked(http: Http, method: str, path: str, **headers: str) -> httpx.Response:
-    for name in ("assessment_ref", "budget_id"):
-        path = path.replace(f"{{{name}}}", str(uuid.uuid4()))
-    return await http.request(method, path.replace("{stream}", "dfg"), headers=headers)
+    url = re.sub(r"{(\w+)}", lambda m: FILLED.get(m[1], str(uuid.uuid4())), path)
+    return await http.request(method, url, headers=headers)
 
 
 def b64(value: bytes | dict[str, Any]) -> bytes:
@@ -221,8 +245,7 @@ def test_an_application_with_an_open_route_is_never_built() -> None:
 
 
 async def test_without_an_issuer_nobody_gets_in(issuer: DevelopmentIssuer) -> None:
-    routers = [service.router(_NOTHING) for service in all_services() if service.router]
-    client = client_of(build_app("All", routers, ready))
+    client = client_of(application(*all_services()))
     assert (await client.get(f"/budgets/{uuid.uuid4()}", headers=issuer.headers())).status_code == 401
 
 
