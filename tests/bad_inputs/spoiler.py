@@ -3,15 +3,17 @@
 Every document made here must be refused. A way of spoiling that could leave a good one by chance is not among them.
 """
 
-import copy
 import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 Json = Any
 Path = tuple[str | int, ...]
+Way = Callable[[Json, str], bytes]
 MARK = "ZQ"
 """Starts every mark. In capitals, because an unknown name that could be a slip of the form's own is shown again."""
 FREE_TEXT = frozenset({
@@ -42,27 +44,45 @@ class Spoiler:
     """`required` are paths whose absence is refused. Counts what it did, by name of the way."""
 
     seed: int
+    good: Json
     required: tuple[Path, ...]
     dates: tuple[Path, ...] = ()
     done: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.ways: list[Callable[[Json, str], bytes]] = [
+        self.text = encoded(self.good)
+        self.nodes = list(nodes(self.good))
+        self.leaves = [(p, v) for p, v in self.nodes if p and not isinstance(v, dict | list)]
+        ways: list[Way] = [
             self.wrong_type, self.wrong_type, self.out_of_bounds, self.unknown_field, self.missing, self.repeated,
             self.wrong_text, self.encoding, self.truncated, self.unbalanced, self.nested, self.endless, self.bad_date,
         ]  # fmt: skip
 
-    def spoil(self, good: Json, n: int) -> tuple[bytes, str]:
+        self.ways = [way for way in ways if self.fits(way)]
+
+    def spoil(self, n: int) -> tuple[bytes, str]:
         """A bad document and the mark in it."""
         mark = f"{MARK}{n:05d}x{self.random.randrange(16**6):06x}"
         way = self.random.choice(self.ways)
         self.done[way.__name__] = self.done.get(way.__name__, 0) + 1
-        return way(copy.deepcopy(good), mark), mark
+        return way(msgspec.json.decode(self.text), mark), mark
+
+    def fits(self, way: Way) -> bool:
+        """Whether the document has what this way spoils."""
+        inside = [v for _, v in self.leaves]
+        if way in (self.wrong_text, self.encoding, self.endless):
+            return any(isinstance(v, str) for v in inside)
+        if way == self.out_of_bounds:
+            return bool(self.numbers())
+        return way != self.bad_date or bool(self.dates)
+
+    def numbers(self) -> list[Path]:
+        return [p for p, v in self.leaves if isinstance(v, int | float) and not isinstance(v, bool)]
 
     def wrong_type(self, made: Json, mark: str) -> bytes:
         """An object or a list where something else belongs; a text where none may be."""
-        path, old = self.random.choice([(p, v) for p, v in leaves(made)])
+        path, old = self.random.choice(self.leaves)
         wrong: list[Json] = [{mark: mark}, [mark], [[{mark: [mark]}]]]
         if not isinstance(old, str):
             wrong += [mark, mark * 50, ""]
@@ -70,12 +90,11 @@ class Spoiler:
         return encoded(made)
 
     def out_of_bounds(self, made: Json, mark: str) -> bytes:
-        numbers = [p for p, v in leaves(made) if isinstance(v, int | float) and not isinstance(v, bool)]
-        put(made, self.random.choice(numbers), f"{mark}#")
+        put(made, self.random.choice(self.numbers()), f"{mark}#")
         return encoded(made).replace(f'"{mark}#"'.encode(), self.random.choice(BAD_NUMBERS).encode())
 
     def unknown_field(self, made: Json, mark: str) -> bytes:
-        objects = [p for p, v in nodes(made) if isinstance(v, dict)]
+        objects = [p for p, v in self.nodes if isinstance(v, dict)]
         at(made, self.random.choice(objects))[f"{mark}"] = self.random.choice([mark, {mark: mark}, [mark]])
         return encoded(made)
 
@@ -86,7 +105,7 @@ class Spoiler:
 
     def repeated(self, made: Json, mark: str) -> bytes:
         """A name given twice in one object, the second time as the first or otherwise."""
-        objects = [p for p, v in nodes(made) if isinstance(v, dict) and v]
+        objects = [p for p, v in self.nodes if isinstance(v, dict) and v]
         found = at(made, self.random.choice(objects))
         name = self.random.choice(list(found))
         found[mark] = found[name]
@@ -94,7 +113,7 @@ class Spoiler:
 
     def wrong_text(self, made: Json, mark: str) -> bytes:
         """A word that is not among those allowed, or a name that is not formed as names are."""
-        texts = [p for p, v in leaves(made) if isinstance(v, str) and p[-1] not in FREE_TEXT]
+        texts = [p for p, v in self.leaves if isinstance(v, str) and p[-1] not in FREE_TEXT]
         wrong = [
             f"{mark} {mark}",
             f"{mark}\n",
@@ -108,7 +127,7 @@ class Spoiler:
 
     def encoding(self, made: Json, mark: str) -> bytes:
         """Not UTF-8, or not the text JSON allows."""
-        texts = [p for p, v in leaves(made) if isinstance(v, str)]
+        texts = [p for p, v in self.leaves if isinstance(v, str)]
         put(made, self.random.choice(texts), mark)
         body = encoded(made)
         if self.random.random() < 0.2:
@@ -127,7 +146,7 @@ class Spoiler:
         return bytes(body)
 
     def nested(self, made: Json, mark: str) -> bytes:
-        path, _ = self.random.choice(list(leaves(made)))
+        path, _ = self.random.choice(self.leaves)
         put(made, path, f"{mark}#")
         deep = self.random.choice([3, 60, 900, 1100, 20_000])
         opened, closed = self.random.choice([(b"[", b"]"), (f'{{"{mark}":'.encode(), b"}")])
@@ -135,13 +154,11 @@ class Spoiler:
 
     def endless(self, made: Json, mark: str) -> bytes:
         """Longer than any text or list may be."""
-        path, old = self.random.choice([(p, v) for p, v in nodes(made) if isinstance(v, str | list)])
+        path, old = self.random.choice([(p, v) for p, v in self.nodes if isinstance(v, str | list)])
         put(made, path, mark * 400 if isinstance(old, str) else [mark] * 2000)
         return encoded(made)
 
     def bad_date(self, made: Json, mark: str) -> bytes:
-        if not self.dates:
-            return self.wrong_type(made, mark)
         put(made, self.random.choice(self.dates), self.random.choice(BAD_DATES))
         return encoded(made)
 
@@ -156,10 +173,6 @@ def nodes(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, one in inside:
         yield from nodes(one, (*path, key))
-
-
-def leaves(value: Json) -> Iterator[tuple[Path, Json]]:
-    return ((path, one) for path, one in nodes(value) if path and not isinstance(one, dict | list))
 
 
 def at(value: Json, path: Path) -> Json:
