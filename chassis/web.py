@@ -2,6 +2,7 @@
 is ever repeated in an answer."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from h11 import LocalProtocolError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -172,7 +174,9 @@ class CorrelationId:
         async def echo(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"].append((b"x-correlation-id", scope["correlation_id"].encode()))
-            await send(message)
+            # a caller that broke HTTP in mid-request was told so by the server, and nobody listens any more
+            with contextlib.suppress(LocalProtocolError):
+                await send(message)
 
         await self.app(scope, receive, echo)
 

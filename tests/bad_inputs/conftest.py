@@ -11,7 +11,7 @@ import pytest_asyncio
 from deploy.postgres import EmbeddedPostgres
 from tests.assessment.forms import filled_in
 from tests.bad_inputs.spoiler import Path
-from tests.conftest import NewDatabase
+from tests.conftest import NewDatabase, everything_stored
 from tests.journeys.house import House, Json, open_house
 
 NOTICE: Json = {
@@ -49,14 +49,8 @@ class Target:
         return {row["name"]: row["n"] for row in await self.house.ask(counts)}
 
     async def everything(self) -> str:
-        """All that is stored anywhere, as text: bytes are read as text too."""
-        sql = "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables WHERE table_schema "
-        sql += "NOT IN ('pg_catalog', 'information_schema')"
-        told = []
-        for name in [row["name"] for row in await self.house.ask(sql)]:
-            for row in await self.house.ask(f"SELECT * FROM {name}"):
-                told += [v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row.values()]
-        return "\n".join(told)
+        """All that is stored anywhere."""
+        return "\n".join((await everything_stored(self.house.postgres, self.house.database)).values())
 
 
 @pytest_asyncio.fixture(scope="package")
