@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from jwt.algorithms import RSAAlgorithm
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 from structlog.testing import capture_logs
 
 from chassis.auth_keys import STALE_SECONDS, PublishedKeys, published, read_keys
@@ -107,7 +108,7 @@ def rsa(bits: int) -> Json:
 def test_only_public_strong_signing_keys_are_taken(key: Json) -> None:
     unusable = [
         {"kty": "oct", "kid": "shared", "k": "AAAA"},
-        key | {"kid": "private", "d": "AAAA"},
+        OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True) | {"kid": "private"},
         key | {"kid": "for-encryption", "use": "enc"},
         {k: v for k, v in key.items() if k != "kid"},
         key | {"kid": 7},
