@@ -71,7 +71,11 @@ def chassis_tables() -> set[str]:
     return {table for script in scripts for table in re.findall(r"CREATE TABLE (\w+)", script)} | {"alembic_version"}
 
 
-EVENT_TABLES = ("outbox", "inbox", "audit")
+CHASSIS_TABLES_3 = """
+CREATE TABLE audit_anchor (n bigint PRIMARY KEY CHECK (n > 0), body text NOT NULL, signature bytea NOT NULL)
+"""
+
+EVENT_TABLES = ("outbox", "inbox", "audit", "audit_anchor")
 
 
 def run_sql(operations: Any, script: str) -> None:
@@ -129,6 +133,14 @@ def grant(connection: Connection, service: Service, role: str) -> None:
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
         f"REVOKE UPDATE, DELETE, TRUNCATE ON {event_tables} FROM {role}",
+        f"REVOKE INSERT, DELETE ON {schema}.audit_head FROM {role}",
         f"REVOKE INSERT, UPDATE, DELETE ON {schema}.alembic_version FROM {role}",
+        # rows go in and out through the parent; a partition's own grants would be a way around it
+        *(f"REVOKE ALL ON {partition} FROM {role}" for partition in _partitions(connection, schema)),
     ):
         connection.execute(text(statement))
+
+
+def _partitions(connection: Connection, schema: str) -> list[str]:
+    found = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:table)"
+    return list(connection.execute(text(found.replace("::", r"\:\:")), {"table": f"{schema}.outbox"}).scalars())

@@ -4,8 +4,8 @@ from alembic import op
 
 from chassis.migrate import run_sql
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 COLUMN = """
 ALTER TABLE stream_answer ADD COLUMN answer bytea;
