@@ -1,7 +1,6 @@
 """One deployment for all bad inputs, with one good case in it to be spoiled, and a count of everything stored."""
 
 import os
-import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -27,8 +26,9 @@ ASSESSMENT_DATES: tuple[Path, ...] = (("effective_date",), ("person", "date_of_b
 
 @pytest.fixture(scope="session")
 def seed() -> int:
-    """Printed with each count; TRIBUTARY_SEED repeats a run."""
-    return int(os.environ.get("TRIBUTARY_SEED") or random.SystemRandom().randrange(10**6))
+    """Printed with each count. The same every time, so that a failure is the change's own; TRIBUTARY_SEED=… tries
+    others."""
+    return int(os.environ.get("TRIBUTARY_SEED") or 2007)
 
 
 @dataclass

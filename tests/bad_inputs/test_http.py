@@ -163,3 +163,4 @@ async def test_the_good_one_beside_them_is_taken(target: Target) -> None:
     assert (await http.put(f"{url}/consents/ilf", json={"status": "not_required", "basis": "x"})).status_code == 200
     told = await http.post(f"/streams/ilf/assessments/{target.final}/notices", json=NOTICE)
     assert told.status_code == 202, told.text
+    await target.house.complete(target.final, 2)
