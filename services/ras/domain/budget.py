@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -17,6 +17,7 @@ from contracts.budget import (
     StreamLate,
     Totals,
 )
+from contracts.ids import named_id
 from contracts.kept import Kept
 from contracts.money import WEEKS_PER_YEAR
 from contracts.streams import Line
@@ -33,7 +34,7 @@ Told = FactsSupplied | BudgetProposed | StreamLate
 
 
 def budget_id(assessment_ref: UUID) -> UUID:
-    return uuid5(assessment_ref, "individual budget")
+    return named_id(assessment_ref, "individual budget")
 
 
 @dataclass
