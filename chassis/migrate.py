@@ -14,6 +14,9 @@ from sqlalchemy.engine import Connection
 from chassis.service import Service
 from chassis.transaction import SHARDS
 
+WHOLE = "toast_tuple_target = 8160"
+"""Rows of some kilobytes stay whole: packing each one, three times a decision, took a third of the database's time."""
+
 CHASSIS_TABLES = f"""
 CREATE TABLE inbox (
   event_id uuid PRIMARY KEY, payload_hash bytea NOT NULL, received_at timestamptz NOT NULL DEFAULT now()
@@ -45,6 +48,7 @@ INSERT INTO outbox_cursor (shard) SELECT generate_series(0, {SHARDS - 1})
 in each chain, never an edit here."""
 
 CHASSIS_TABLES_2 = f"""
+ALTER TABLE outbox_default SET ({WHOLE});
 ALTER TABLE parked ADD COLUMN ended text CHECK (ended IN ('released', 'discarded', 'redriven'));
 ALTER TABLE parked ADD COLUMN last_tried_at timestamptz;
 UPDATE parked SET ended = 'released' WHERE released_at IS NOT NULL;
@@ -114,7 +118,7 @@ def make_outbox_months(connection: Connection, schema: str, today: date, months:
         connection.execute(
             text(
                 f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {schema}.outbox "
-                f"FOR VALUES FROM ('{first}') TO ('{following}')"
+                f"FOR VALUES FROM ('{first}') TO ('{following}') WITH ({WHOLE})"
             )
         )
 
