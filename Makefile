@@ -7,7 +7,7 @@ LOCK = .venv/bin/uv pip compile pyproject.toml --universal --generate-hashes --n
 SECRETS = $(shell sed -n 's|.*{file: deploy/secrets/\(.*\)}.*|\1|p' docker-compose.yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check asyncapi alerts format generate lock secrets clean
+.PHONY: help demo test bench chaos check asyncapi alerts format generate lock secrets clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ demo: .venv/.run ## run every service in one process, with a database of its own
 
 test: .venv/.dev ## run all tests (with Java 17 and Maven also those on Apache Kafka); ARGS="-k word" for some
 	@.venv/bin/pytest $(ARGS)
+
+bench: .venv/.run ## whole budgets a second beside two peers, on Kafka (Java 17, Maven); ARGS="--stored 10000 --stored 300000"
+	@.venv/bin/tributary bench $(ARGS)
 
 chaos: .venv/.run ## hurt a deployment of real processes in every way we know, then check it; ARGS="--seed 7", "--teeth"
 	@.venv/bin/python -m deploy.chaos $(ARGS)
