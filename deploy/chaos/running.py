@@ -26,8 +26,8 @@ QUIET_SECONDS = 30.0
 
 @dataclass
 class Outcome:
-    """What one step did. `proofs`: how often each fault really happened. `recovery_seconds`: from the end of the faults,
-    with services still to start and people still to be assessed, until everybody's budget is right."""
+    """What one step did. `proofs`: how often each fault really happened. `recovery_seconds`: from the end of the faults
+    (services have yet to start, people to be assessed) until everybody's budget is right."""
 
     step: str
     bus: str
