@@ -71,6 +71,10 @@ class Run:
         return self.fleet.kafka is not None
 
     @property
+    def faults_ended(self) -> float:
+        return time.monotonic() if self.healed is None else self.healed
+
+    @property
     def beyond_a_lease(self) -> float:
         """Seconds after which a member that says nothing has lost its partitions."""
         return 17.0 if self.on_kafka else 7.0
@@ -160,7 +164,7 @@ async def take(step: Step, run: Run, ends: float) -> Outcome:
     progress(f"{outcome.bus}: {step.says}")
     try:
         await step.work(run)
-        healed = run.healed or time.monotonic()
+        healed = run.faults_ended
         await run.heal()
         await run.until_quiet()
         outcome.recovery_seconds = round(time.monotonic() - healed, 2)
