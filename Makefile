@@ -61,8 +61,9 @@ lock: .venv/.dev ## choose versions anew and write both lock files
 	$(LOCK) --upgrade --group dev --constraint requirements.lock -o requirements-dev.lock
 
 # The folder is private, the files are not: Compose hands them to containers with the modes they have here.
-secrets: ## make the database passwords for docker compose, those that do not exist yet
+secrets: .venv/.run ## make the passwords and the token issuer's keys for docker compose, those that do not exist yet
 	@mkdir -p -m 700 deploy/secrets
+	@.venv/bin/tributary token --scope operations.read >/dev/null 2>&1
 	@for name in $(SECRETS); do file=deploy/secrets/$$name; [ -s $$file ] || { \
 		od -An -N24 -tx1 /dev/urandom | tr -d ' \n' > $$file.new && chmod 444 $$file.new && mv $$file.new $$file; }; done
 

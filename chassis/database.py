@@ -80,7 +80,8 @@ class Backoff:
 
 
 class Database:
-    """`schema` is the only one this service sees. `session` settings replace those for a worker. `url` is `postgresql://role:password@host:port/name`."""
+    """`schema` is the only one this service sees. `session` settings replace those for a worker.
+    `url` is `postgresql://role:password@host:port/name`."""
 
     def __init__(self, url: str, schema: str, *, pool: int = 4, session: Mapping[str, str] | None = None) -> None:
         self.schema = schema

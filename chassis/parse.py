@@ -35,7 +35,8 @@ class _RepeatedName(Exception):
 def _refuse_repeated_names(body: bytes) -> None:
     """JSON allows one name twice and decoders keep the last: here that would silently drop an answer."""
     try:
-        json.loads(body, object_pairs_hook=_distinct)
+        # numbers are left as they are: one of thousands of digits is more than Python converts
+        json.loads(body, object_pairs_hook=_distinct, parse_int=str, parse_float=str)
     except _RepeatedName:
         raise Refusal("malformed_json", "A field is given twice in one object. Give it once.") from None
 

@@ -19,6 +19,7 @@ MOST_PER_SHARD = 250
 
 TAKE_LEASE = text(f"""
 UPDATE outbox_cursor SET owner = :me, lease_until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
+FROM set_config('synchronous_commit', 'off', true)
 WHERE owner = :me OR owner IS NULL OR lease_until < clock_timestamp() RETURNING shard
 """)
 PENDING = text("""

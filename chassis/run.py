@@ -19,6 +19,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import operations, telemetry, trace
+from chassis.audit_anchor import EVERY_SECONDS, Signer, anchor, signing_key
+from chassis.auth import DEVELOPMENT_ISSUER, NOBODY, NotSetUp, Verifier, verifier_of
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
@@ -30,7 +32,7 @@ from chassis.observe import Sampler
 from chassis.relay import Relay
 from chassis.service import Clock, Deps, Service, SystemClock, Timer
 from chassis.settings import Settings
-from chassis.transaction import Transactions
+from chassis.transaction import Transaction, Transactions
 from chassis.web import build_app
 
 
@@ -38,7 +40,13 @@ class Running:
     """A service at work. `start` returns once its tasks run; `crashed` ends with the first task that fails."""
 
     def __init__(
-        self, service: Service, bus: Bus, database: Database, clock: Clock | None = None, pepper: bytes = b""
+        self,
+        service: Service,
+        bus: Bus,
+        database: Database,
+        clock: Clock | None = None,
+        pepper: bytes = b"",
+        signer: Signer | None = None,
     ) -> None:
         self.service, self.bus, self.database = service, bus, database
         self.transactions = Transactions(database, service.name, clock or SystemClock())
@@ -46,12 +54,15 @@ class Running:
         self.relay = Relay(bus, self.transactions)
         self.sampler = Sampler(service, database, self.consuming)
         self.deps = Deps(database, self.transactions.clock, pepper, self.transactions)
+        self.signer = signer
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         work: list[Coroutine[Any, Any, None]] = [self.relay.run(), self.sampler.run()]
         if self.service.handlers.subscriptions:
             work.append(self.consuming.run())
+        if self.signer is not None:
+            work.append(self._timer(Timer("audit_anchor", EVERY_SECONDS, self._anchor)))
         work.extend(self._timer(timer) for timer in self.service.timers)
         self._tasks = [asyncio.create_task(w, name=f"{self.service.name}:{i}") for i, w in enumerate(work)]
 
@@ -91,6 +102,10 @@ class Running:
             f"{name}_assigned": assigned,
         }
 
+    async def _anchor(self, tx: Transaction) -> None:
+        assert self.signer is not None
+        await anchor(tx, self.service.name, self.signer)
+
     async def _timer(self, timer: Timer) -> None:
         """By one process at a time: who holds the advisory lock works, the others skip this round."""
         lock = text("SELECT pg_try_advisory_xact_lock(hashtext(:name))")
@@ -117,7 +132,7 @@ async def _ended(tasks: "list[asyncio.Task[None]]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def app_of(title: str, running: list[Running]) -> FastAPI:
+def app_of(title: str, running: list[Running], verifier: Verifier = NOBODY, *, described: bool = False) -> FastAPI:
     """One application over one or more running services."""
 
     async def ready() -> dict[str, bool]:
@@ -127,7 +142,8 @@ def app_of(title: str, running: list[Running]) -> FastAPI:
         return found
 
     routers = [router for one in running for router in operations.routers_of(one.service, one.deps)]
-    return build_app(title, routers, ready, lambda: all(one.alive for one in running))
+    alive = lambda: all(one.alive for one in running)  # noqa: E731
+    return build_app(title, routers, ready, alive, verifier, described=described)
 
 
 @asynccontextmanager
@@ -181,21 +197,37 @@ def say_in_one_line(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
         telemetry.logger("loop").error("task_failed", fault=kind.__name__, where=str(context.get("message"))[:80])
 
 
+EDGE: dict[str, Any] = {
+    "log_config": None,
+    "access_log": False,
+    "proxy_headers": False,  # who calls is in the token; no header says otherwise
+    "server_header": False,
+    "ws": "none",
+    "h11_max_incomplete_event_size": 32 * 1024,
+    "limit_concurrency": 500,
+}
+
+
 async def serve(service: Service, settings: Settings) -> None:
-    """Run one service until it fails or is told to stop."""
+    """Run one service until it fails or is told to stop. Raises NotSetUp where nobody's tokens are believed."""
     asyncio.get_running_loop().set_exception_handler(say_in_one_line)
+    verifier, keys = verifier_of(settings)
+    development = verifier.issuer == DEVELOPMENT_ISSUER
+    if development:
+        telemetry.logger(service.name).warning("development_issuer", says="whoever has its key file may do anything")
     database = Database(settings.database_url(role_of(service)), service.schema)
     bus = await make_bus(settings, database.engine)
-    running = Running(service, bus, database, pepper=settings.pepper())
-    config = uvicorn.Config(
-        app_of(service.title, [running]), settings.host, settings.port, log_config=None, access_log=False
+    signer = (
+        Signer(signing_key(settings.audit_key_file), settings.audit_anchors_file) if settings.audit_key_file else None
     )
+    running = Running(service, bus, database, pepper=settings.pepper(), signer=signer)
+    app = app_of(service.title, [running], verifier, described=development)
     # chassis.web has answered it and said so; uvicorn would repeat it with all it was about
     logging.getLogger("uvicorn.error").addFilter(lambda line: not line.exc_info)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(app, settings.host, settings.port, **EDGE))
     settle()
     async with started([running]):
-        ends = [asyncio.create_task(server.serve()), asyncio.create_task(running.crashed())]
+        ends = [asyncio.create_task(work) for work in (server.serve(), running.crashed(), keys.run())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         for task in ends:
@@ -215,7 +247,10 @@ def main(arguments: list[str]) -> None:
     # without a broker it writes hundreds of lines a second; our own say the same once
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     trace.set_up(sample=settings.trace_sample)
-    asyncio.run(serve(service_named(arguments[0]), settings))
+    try:
+        asyncio.run(serve(service_named(arguments[0]), settings))
+    except NotSetUp as fault:
+        raise SystemExit(f"chassis.run: {fault}") from None
 
 
 if __name__ == "__main__":

@@ -42,6 +42,18 @@ class Settings(BaseSettings):
     """The share of traces whose events each get a log line, of those that come without a choice already made."""
     host: str = "127.0.0.1"
     port: int = 8080
+    audit_key_file: Path | None = None
+    """Ed25519 private key, PEM: signs the heads of the audit log every hour. Left out: nobody signs here."""
+    audit_anchors_file: Path | None = None
+    """Where signed heads are written as well, one JSON line each."""
+    auth: Literal["issuer", "development"] = "issuer"
+    """Whose tokens are believed: those of `auth_issuer`, or, on a loopback address, the development issuer's."""
+    auth_issuer: str = ""
+    auth_audience: str = ""
+    auth_jwks_url: str = ""
+    auth_algorithms: tuple[Literal["RS256", "PS256", "ES256", "ES384", "EdDSA"], ...] = ("RS256", "ES256", "EdDSA")
+    auth_token_type: str = "at+jwt"
+    """The `typ` of RFC 9068. An issuer that does not follow it writes `JWT`."""
 
     def password(self) -> str:
         return secret(self.database_password_file) or self.database_password.get_secret_value()

@@ -48,4 +48,4 @@ def is_sampled(traceparent: str) -> bool:
 
 
 def _span(of: UUID) -> str:
-    return f"{of.int % 2**64 or 1:016x}"
+    return of.bytes[8:].hex() if of.bytes[8:].strip(b"\0") else f"{1:016x}"

@@ -2,6 +2,7 @@
 is ever repeated in an answer."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -10,17 +11,21 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from h11 import LocalProtocolError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from chassis import telemetry, trace
+from chassis.auth import NOBODY, Challenge, Verifier, scope_of
 from chassis.database import is_transient
 from contracts.refusal import STATUS, FieldFault, Refusal
 
 MAX_BODY_BYTES = 256 * 1024
 PROBLEM = "application/problem+json"
+JSON = b"application/json"
 CODES_BY_STATUS = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take that method."),
@@ -34,20 +39,43 @@ def build_app(
     routers: Iterable[APIRouter],
     ready: Callable[[], Awaitable[dict[str, bool]]],
     alive: Callable[[], bool] = lambda: True,
+    verifier: Verifier = NOBODY,
+    *,
+    described: bool = False,
 ) -> FastAPI:
-    """One FastAPI application. Interactive pages are off: they would load from outside."""
-    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    """One FastAPI application that believes `verifier`'s tokens. `described`: it serves its own /openapi.json, which a
+    production deployment does not. Interactive pages are off: they would load from outside.
+
+    Raises ValueError where a route asks for no scope.
+    """
+    described_at = "/openapi.json" if described else None
+    app = FastAPI(title=title, version="1", docs_url=None, redoc_url=None, openapi_url=described_at)
+    app.state.verifier = verifier
+    scopes: dict[str, str] = {}
     for router in routers:
+        scopes |= _scopes(router)
         app.include_router(router, responses=PROBLEM_RESPONSES)
     app.include_router(_health(ready, alive))
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(BodyLimit)
     app.add_middleware(CorrelationId)
-    _complete_description(app)
+    _complete_description(app, scopes)
     return app
+
+
+def _scopes(router: APIRouter) -> dict[str, str]:
+    """`GET /path` -> its scope. A route that asks for none is a hole, and stops the start."""
+    found: dict[str, str] = {}
+    for route in router.routes:
+        scope, path = scope_of(route), getattr(route, "path", "")
+        if scope is None:
+            raise ValueError(f"{path} asks for no scope: give it Depends(allowed(...))")
+        found |= {f"{method} {path}": scope for method in getattr(route, "methods", None) or ()}
+    return found
 
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -88,7 +116,8 @@ def _health(ready: Callable[[], Awaitable[dict[str, bool]]], alive: Callable[[],
 
 def problem(refusal: Refusal, request: Request) -> Response:
     body = refusal.as_problem(_template(request), request.scope.get("correlation_id", ""))
-    return Response(msgspec.json.encode(body), refusal.status, media_type=PROBLEM)
+    headers = {"www-authenticate": refusal.challenge} if isinstance(refusal, Challenge) else None
+    return Response(msgspec.json.encode(body), refusal.status, headers, media_type=PROBLEM)
 
 
 def _template(request: Request) -> str:
@@ -113,7 +142,15 @@ async def _invalid(request: Request, fault: Exception) -> Response:
 async def _http(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)
     code, detail = CODES_BY_STATUS.get(fault.status_code, ("not_found", "This cannot be done here."))
-    return problem(Refusal(code, detail), request)
+    answer = problem(Refusal(code, detail), request)
+    if allow := (fault.headers or {}).get("Allow"):
+        answer.headers["allow"] = allow
+    return answer
+
+
+async def _gone(request: Request, _fault: Exception) -> Response:
+    """Whoever called hung up in the middle of the body: no fault of ours, and nobody reads the answer."""
+    return problem(Refusal("malformed_json", "The body ended early."), request)
 
 
 async def _failed(request: Request, fault: Exception) -> Response:
@@ -146,7 +183,9 @@ class CorrelationId:
         async def echo(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"].append((b"x-correlation-id", scope["correlation_id"].encode()))
-            await send(message)
+            # a caller that broke HTTP in mid-request was told so by the server, and nobody listens any more
+            with contextlib.suppress(LocalProtocolError):
+                await send(message)
 
         traceparent = _traceparent(scope)
         token = trace.current.set(traceparent)
@@ -175,7 +214,8 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """Refuse a body over the limit by its announced length, and by what really arrives."""
+    """Refuse a body that is not JSON by its own account, or over the limit: by its announced length, and by what
+    really arrives."""
 
     def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
         self.app, self.limit = app, limit
@@ -184,13 +224,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit():
-            refusal = Refusal("malformed_json", "Content-Length is not a number.")
+        refusal = self._by_headers(dict(scope["headers"]))
+        if refusal is not None:
             await problem(refusal, Request(scope))(scope, receive, send)
-            return
-        if int(announced) > self.limit:
-            await self._refuse(scope, receive, send)
             return
         seen = 0
 
@@ -205,11 +241,21 @@ class BodyLimit:
         try:
             await self.app(scope, counted, send)
         except _TooLarge:
-            await self._refuse(scope, receive, send)
+            await problem(self._too_large(), Request(scope))(scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = Refusal("body_too_large", f"The body is over {self.limit // 1024} KiB.")
-        await problem(refusal, Request(scope))(scope, receive, send)
+    def _by_headers(self, headers: dict[bytes, bytes]) -> Refusal | None:
+        announced = headers.get(b"content-length", b"0")
+        if not announced.isdigit():
+            return Refusal("malformed_json", "Content-Length is not a number.")
+        if len(announced) > 12 or int(announced) > self.limit:  # a number of thousands of digits is never read
+            return self._too_large()
+        kind = headers.get(b"content-type", JSON).split(b";")[0].strip().lower()
+        if kind != JSON or headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            return Refusal(*CODES_BY_STATUS[415])
+        return None
+
+    def _too_large(self) -> Refusal:
+        return Refusal("body_too_large", f"The body is over {self.limit // 1024} KiB.")
 
 
 def body_of(kind: type[Any]) -> dict[str, Any]:
@@ -219,8 +265,9 @@ def body_of(kind: type[Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}, "x-components": components}
 
 
-def _complete_description(app: FastAPI) -> None:
-    """Serve, and freeze, one valid OpenAPI document: bodies' parts moved under components, and what a problem is."""
+def _complete_description(app: FastAPI, scopes: dict[str, str]) -> None:
+    """Serve, and freeze, one valid OpenAPI document: bodies' parts moved under components, what a problem is, and the
+    scope each operation asks for."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -228,9 +275,12 @@ def _complete_description(app: FastAPI) -> None:
             described = plain()
             schemas = described.setdefault("components", {}).setdefault("schemas", {})
             schemas["Problem"] = PROBLEM_SCHEMA
-            for path in described["paths"].values():
-                for operation in path.values():
+            described["components"]["securitySchemes"] = {"token": TOKEN_SCHEME}
+            for path, operations in described["paths"].items():
+                for method, operation in operations.items():
                     _adopt(schemas, operation.pop("x-components", {}))
+                    if scope := scopes.get(f"{method.upper()} {path}"):
+                        operation["security"] = [{"token": [scope]}]
             app.openapi_schema = described
         return app.openapi_schema
 
@@ -243,6 +293,13 @@ def _adopt(schemas: dict[str, Any], parts: dict[str, Any]) -> None:
             raise ValueError(f"two request bodies mean different things by {name}")
 
 
+TOKEN_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "OAuth 2 access token after RFC 9068. `scope` names what it is good for; `councils` whose cases it "
+    "may see: any other council's answers 404, as one that is not there.",
+}
 _STRING = {"type": "string"}
 PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",

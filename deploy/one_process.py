@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis.audit_anchor import Signer
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
@@ -24,6 +26,8 @@ from chassis.run import Running, app_of, role_of, settle
 from chassis.service import Clock, Service
 from chassis.settings import DEVELOPMENT_PEPPER
 from deploy.access import OPERATOR, TOPIC_ADMIN, principal_of
+from deploy.development_issuer import DevelopmentIssuer
+from deploy.keys import kept_key
 from deploy.postgres import EmbeddedPostgres
 from deploy.prepare import create_database, engine_for, prepare_database, prepare_topics
 from deploy.services import all_services
@@ -35,13 +39,21 @@ Login = Callable[[str], Mapping[str, Any]]
 
 @dataclass
 class OneProcess:
-    """All services at work. `running` by service name; `bus` is the deployment's own, for who only listens."""
+    """All services at work. `running` by service name; `bus` is the deployment's own, for who only listens; `issuer`
+    makes the tokens its API asks for."""
 
     running: dict[str, Running]
     bus: Bus
+    issuer: DevelopmentIssuer
 
     def app(self) -> FastAPI:
-        return app_of("Tributary", list(self.running.values()))
+        return app_of("Tributary", list(self.running.values()), self.issuer.verifier(), described=True)
+
+    def client(self, base_url: str = "http://tributary.local") -> httpx.AsyncClient:
+        """Everything the API offers, without a network: an operator's token is sent along."""
+        transport = httpx.ASGITransport(self.app())
+        headers = self.issuer.headers()
+        return httpx.AsyncClient(transport=transport, base_url=base_url, timeout=30, headers=headers)
 
     def raise_if_crashed(self) -> None:
         """Raise what ended a service's task, where one has ended."""
@@ -106,8 +118,11 @@ async def one_process(
     buses = Buses(owner, kafka, kafka_prefix, kafka_login)
     await prepare_topics(buses.of(TOPIC_ADMIN), services)
     databases = {s.name: Database(postgres.url(role_of(s), passwords, database), s.schema) for s in services}
-    running = {s.name: Running(s, buses.of(principal_of(s)), databases[s.name], clock, pepper) for s in services}
-    deployment = OneProcess(running, buses.of(OPERATOR))
+    signer = audit_signer(postgres.folder.home)
+    running = {
+        s.name: Running(s, buses.of(principal_of(s)), databases[s.name], clock, pepper, signer) for s in services
+    }
+    deployment = OneProcess(running, buses.of(OPERATOR), DevelopmentIssuer.at(postgres.folder.home))
     settle()
     try:
         for one in running.values():
@@ -118,6 +133,11 @@ async def one_process(
         await asyncio.gather(*(one.stop() for one in deployment.running.values()))
         await buses.close()
         await owner.dispose()
+
+
+def audit_signer(folder: Path) -> Signer:
+    """Signs the audit log's heads with a key kept beside the data, and writes them there."""
+    return Signer(kept_key(folder / "audit.key"), folder / "audit-anchors.jsonl")
 
 
 def service_passwords(postgres: EmbeddedPostgres) -> str:

@@ -1,10 +1,11 @@
 """A stream's API: the notice of the body that decides, and the decision as it stands."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from chassis.auth import Caller, allowed
 from chassis.parse import parse
 from chassis.service import Deps
 from chassis.web import body_of
@@ -15,6 +16,9 @@ from rulekit.notice import DATE_EXPECTED, date_fault
 from rulekit.stream import Stream
 from streamkit import store
 from streamkit.handlers import notify
+
+Reader = Annotated[Caller, Depends(allowed("decisions.read"))]
+Notifier = Annotated[Caller, Depends(allowed("notices.write"))]
 
 
 def router_of(stream: Stream, deps: Deps) -> APIRouter:
@@ -28,10 +32,10 @@ def router_of(stream: Stream, deps: Deps) -> APIRouter:
         operation_id=f"get_{name}_decision",
         summary="The decision as it stands, with its reasons",
     )
-    async def get_decision(assessment_ref: UUID) -> Response:
+    async def get_decision(assessment_ref: UUID, caller: Reader) -> Response:
         async with deps.transactions() as tx:
             case = (await store.load(tx, [assessment_ref])).get(assessment_ref)
-        if case is None or case.decided is None:
+        if case is None or case.decided is None or not caller.may_see(case.council):
             raise Refusal("not_found", "This stream holds no decision about that assessment.")
         return Response(json_of(case, "decided"), media_type="application/json")
 
@@ -49,7 +53,7 @@ def _take_notices(router: APIRouter, stream: Stream, deps: Deps) -> None:
         summary=f"What {stream.definition.decision_maker} decided",
         openapi_extra=body_of(Notice),
     )
-    async def post_notice(assessment_ref: UUID, request: Request) -> dict[str, Any]:
+    async def post_notice(assessment_ref: UUID, request: Request, caller: Notifier) -> dict[str, Any]:
         notice = parse(await request.body(), Notice)
         if notice.stream != name:
             fault = FieldFault("/stream", "invalid_field", "This must be the stream the notice is sent to.")
@@ -58,5 +62,5 @@ def _take_notices(router: APIRouter, stream: Stream, deps: Deps) -> None:
             faults = [FieldFault(f"/{name_of}", "invalid_field", DATE_EXPECTED)]
             raise Refusal("invalid_field", DATE_EXPECTED, faults)
         async with deps.transactions() as tx:
-            revision = await notify(tx, stream, assessment_ref, notice)
+            revision = await notify(tx, stream, assessment_ref, notice, caller)
         return {"assessment_ref": str(assessment_ref), "stream": name, "revision": revision}

@@ -50,6 +50,11 @@ class StreamCase:
         self.notice_on = self.facts_revision
 
     @property
+    def council(self) -> str:
+        """'' before it was asked: nobody's yet."""
+        return self.asked.council if self.asked else ""
+
+    @property
     def facts_revision(self) -> int:
         return self.supplied.revision if self.supplied else 0
 

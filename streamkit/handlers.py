@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from chassis.auth import REPLAYING, Caller
 from chassis.service import Command, Handlers, Received
 from chassis.transaction import Cause, Transaction
 from contracts.assessment import AssessmentFinalised
@@ -63,19 +64,21 @@ async def _save(tx: Transaction, cases: Iterable[StreamCase], known: set[UUID]) 
     )
 
 
-async def notify(tx: Transaction, stream: Stream, ref: UUID, notice: Notice) -> int:
+async def notify(tx: Transaction, stream: Stream, ref: UUID, notice: Notice, caller: Caller) -> int:
     """Take in what the deciding body said, and decide again. Returns the revision of the answer it led to.
 
-    Raises Refusal: stream_not_asked, notice_conflict. The same notice again changes nothing.
+    Raises Refusal: stream_not_asked (for another council's case too), notice_conflict. The same notice again changes
+    nothing.
     """
     case = (await store.load(tx, [ref])).get(ref)
-    if case is None or case.asked is None:
+    if case is None or case.asked is None or not caller.may_see(case.council):
         raise Refusal("stream_not_asked", "This stream has not been asked about that assessment.")
     content_hash = payload_hash(msgspec.json.encode(notice))
     kept = await store.keep_notice(tx, ref, notice, content_hash)
     if kept is not None and kept != content_hash:
         raise Refusal("notice_conflict", "Another notice with this reference says something else. Use a new reference.")
     if kept is None:
+        caller.record(tx, "notice_taken", ref, stream=stream.name, decision=notice.decision)
         case.tell(notice)
         decide_and_tell(tx, case, stream, Cause(case.correlation_id))
         await store.save(tx, [], [case])
@@ -85,6 +88,6 @@ async def notify(tx: Transaction, stream: Stream, ref: UUID, notice: Notice) -> 
 async def notices_told(tx: Transaction, stream: Stream) -> list[Command]:
     """Every notice taken in so far, to be taken in again by a replay."""
     return [
-        Command(at, partial(notify, stream=stream, ref=ref, notice=notice))
+        Command(at, partial(notify, stream=stream, ref=ref, notice=notice, caller=REPLAYING))
         for ref, at, notice in await store.notices(tx)
     ]

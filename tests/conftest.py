@@ -92,6 +92,23 @@ async def ask_server(postgres: EmbeddedPostgres, sql: str, database: str = "post
         await connection.close()
 
 
+async def everything_stored(postgres: EmbeddedPostgres, database: str) -> dict[str, str]:
+    """Table -> all its rows as text, bytes read as text too; of every schema there is."""
+    connection = await asyncpg.connect(postgres.url(postgres.superuser, postgres.password, database))
+    stored = {}
+    try:
+        for name in [row["name"] for row in await connection.fetch(TABLES)]:
+            cells = [cell for row in await connection.fetch(f"SELECT * FROM {name}") for cell in row.values()]
+            stored[name] = "\n".join(c.decode("latin-1") if isinstance(c, bytes) else str(c) for c in cells)
+    finally:
+        await connection.close()
+    return stored
+
+
+TABLES = """SELECT table_schema || '.' || table_name AS name FROM information_schema.tables
+            WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"""
+
+
 async def copy_of(postgres: EmbeddedPostgres, template: str) -> str:
     name = f"test_{uuid.uuid4().hex}"
     await ask_server(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import httpx
 import msgspec
 
+from chassis.audit import operator
 from chassis.bus import BusUnavailable
 from contracts.budget import BudgetProposed
 from contracts.facts import Notice
@@ -56,8 +56,7 @@ class Allocation:
 
     def __init__(self, deployment: OneProcess, heard: Heard) -> None:
         self.deployment, self.heard = deployment, heard
-        transport = httpx.ASGITransport(deployment.app())
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://tributary.local", timeout=30)
+        self.http = deployment.client()
 
     async def run(self, cases: Sequence[Case]) -> dict[int, BudgetView | BadLine]:
         """Budgets of these cases, by line number; a line refused or stuck only now carries its refusal."""
@@ -78,7 +77,7 @@ class Allocation:
 
         async def work() -> dict[UUID, Refusal | None]:
             async with assessment.transactions() as tx:
-                return await take_in(tx, [c.assessment for c in _once(cases)], assessment.deps.pepper)
+                return await take_in(tx, [c.assessment for c in _once(cases)], assessment.deps.pepper, operator())
 
         outcome = await assessment.database.retrying(work)
         return {ref: prefixed(refusal, "/assessment") for ref, refusal in outcome.items() if refusal is not None}

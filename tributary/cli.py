@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from contracts.scopes import SCOPES
 from tributary import parked, replay
+from tributary.audit_command import app as audit
 from tributary.options import BusName, Options
 
 app = typer.Typer(
@@ -18,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(parked.app, name="parked")
 app.command()(replay.replay)
+app.add_typer(audit, name="audit")
 
 
 @app.command(
@@ -88,6 +91,27 @@ def generate(
     from deploy.generate.files import generate as write
 
     raise typer.Exit(write(check=check))
+
+
+@app.command()
+def token(
+    scope: Annotated[list[str], typer.Option(help="What it is good for, e.g. budgets.read; may be given again.")],
+    council: Annotated[list[str] | None, typer.Option(help="Whose cases it may see. Left out: no council's.")] = None,
+    name: Annotated[str, typer.Option(help="Who acts, for the audit log. An opaque id, no person's name.")] = "dev",
+    minutes: Annotated[int, typer.Option(min=1, max=60 * 12, help="How long it holds.")] = 60,
+    keys: Annotated[Path, typer.Option(help="The folder of the issuer's keys.")] = Path("deploy/secrets"),
+) -> None:
+    """A DEVELOPMENT access token on standard output, from a key pair of this machine; never for real people's data.
+
+    Left without --council it sees every council if it has a scope operations.…, and none otherwise.
+    """
+    from deploy.development_issuer import DevelopmentIssuer
+
+    if unknown := set(scope) - SCOPES.keys():
+        typer.echo(f"tributary: --scope: there are {', '.join(SCOPES)}; not {len(unknown)} of these", err=True)
+        raise typer.Exit(2)
+    typer.echo("tributary: this is a token of the DEVELOPMENT issuer; whoever reads its key may make more", err=True)
+    typer.echo(DevelopmentIssuer.at(keys).token(name, scope, council, seconds=minutes * 60))
 
 
 @app.command()

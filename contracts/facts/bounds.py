@@ -10,8 +10,8 @@ people, or cannot be left (§22)."""
 
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
 Label = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
-Reference = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
-Code = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Reference = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$(?!\n)")]
+Code = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}$(?!\n)")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 HoursAWeek = Annotated[float, msgspec.Meta(ge=0, le=168)]
 Quantity = Annotated[float, msgspec.Meta(ge=0, le=1000)]

@@ -52,11 +52,11 @@ class Person(Group, frozen=True):
     person_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     date_of_birth: date
     primary_user_group: UserGroup
-    nhs_number: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{10}$")] | None = None
-    ni_number: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}[0-9]{6}[A-D]$")] | None = None
+    nhs_number: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{10}$(?!\n)")] | None = None
+    ni_number: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}[0-9]{6}[A-D]$(?!\n)")] | None = None
     ordinary_residence_la: Label | None = None
     address: Text | None = None
-    uprn: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")] | None = None
+    uprn: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$(?!\n)")] | None = None
     tenure: Tenure | None = None
     household: Annotated[list[HouseholdMember], msgspec.Meta(max_length=20)] = []
     communication_needs: Text | None = None

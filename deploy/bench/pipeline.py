@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from chassis.auth import Caller
 from chassis.bus import BusUnavailable
 from contracts.budget import BudgetProposed
 from deploy.bench.house import House
@@ -17,6 +18,7 @@ from services.assessment import commands, store
 from services.assessment.domain.assessment import assessment_ref
 
 CHUNK = 100
+BENCH = Caller("bench", frozenset({"assessments.write"}), None)
 MOST_UNDER_WAY = 3000
 PATIENCE_SECONDS = 120.0
 Progress = Callable[[int], None]
@@ -85,7 +87,7 @@ class Driver:
         async def finalise(ref: UUID) -> None:
             asked[ref] = time.monotonic()
             async with home.transactions() as tx:
-                await commands.finalise(tx, ref, home.deps.pepper)
+                await commands.finalise(tx, ref, home.deps.pepper, BENCH)
 
         started = time.monotonic()
         async with asyncio.TaskGroup() as under_way:

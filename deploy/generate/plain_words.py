@@ -6,11 +6,13 @@ from typing import Any
 from msgspec import NODEFAULT, inspect
 
 PATTERNS = {
-    r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$": "up to 64 letters, digits and `.` `_` `:` `-`; a letter or digit first",
-    r"^[a-z][a-z0-9_-]{0,39}$": "a name: up to 40 small letters, digits, `_` and `-`; a letter first",
-    r"^[0-9]{10}$": "10 digits, no spaces",
-    r"^[A-Z]{2}[0-9]{6}[A-D]$": "two capitals, six digits, then A, B, C or D",
-    r"^[0-9]{1,12}$": "1 to 12 digits",
+    r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$(?!\n)": (
+        "up to 64 letters, digits and `.` `_` `:` `-`; a letter or digit first"
+    ),
+    r"^[a-z][a-z0-9_-]{0,39}$(?!\n)": "a name: up to 40 small letters, digits, `_` and `-`; a letter first",
+    r"^[0-9]{10}$(?!\n)": "10 digits, no spaces",
+    r"^[A-Z]{2}[0-9]{6}[A-D]$(?!\n)": "two capitals, six digits, then A, B, C or D",
+    r"^[0-9]{1,12}$(?!\n)": "1 to 12 digits",
 }
 """Every pattern of the form. One that is not here is a KeyError: say it in words."""
 

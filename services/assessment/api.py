@@ -1,11 +1,12 @@
 """Create, edit and finalise assessments over HTTP."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from chassis.auth import Caller, allowed
 from chassis.parse import parse
 from chassis.service import Deps
 from chassis.web import body_of
@@ -17,30 +18,36 @@ from services.assessment import commands
 from services.assessment.domain import assessment as domain
 from services.assessment.store import Stored
 
+Reader = Annotated[Caller, Depends(allowed("assessments.read"))]
+Writer = Annotated[Caller, Depends(allowed("assessments.write"))]
+
 
 def router(deps: Deps) -> APIRouter:
     routes = APIRouter(prefix="/assessments", tags=["Aligned assessment"])
 
     @routes.post("", status_code=201, summary="Create a draft", openapi_extra=body_of(AlignedAssessment))
-    async def create_assessment(request: Request, response: Response) -> dict[str, Any]:
+    async def create_assessment(request: Request, response: Response, caller: Writer) -> dict[str, Any]:
         assessment = parse(await request.body(), AlignedAssessment)
         async with deps.transactions() as tx:
-            draft, new = await commands.create(tx, assessment, deps.pepper)
+            draft, new = await commands.create(tx, assessment, deps.pepper, caller)
         response.status_code = 201 if new else 200
         response.headers["location"] = f"/assessments/{draft.assessment_ref}"
         return _summary(draft, response)
 
     @routes.get("/{assessment_ref}", summary="Read an assessment")
-    async def get_assessment(assessment_ref: UUID) -> Response:
+    async def get_assessment(assessment_ref: UUID, caller: Reader) -> Response:
         async with deps.transactions() as tx:
-            known = await commands.the(tx, assessment_ref)
+            known = await commands.the(tx, assessment_ref, caller)
+            caller.record(tx, "assessment_seen", assessment_ref)
         return Response(known.body, media_type="application/json", headers={"etag": f'"{known.edit}"'})
 
     @routes.put("/{assessment_ref}", summary="Replace a draft", openapi_extra=body_of(AlignedAssessment))
-    async def edit_assessment(assessment_ref: UUID, request: Request, response: Response) -> dict[str, Any]:
-        changed = parse(await request.body(), AlignedAssessment)
+    async def edit_assessment(
+        assessment_ref: UUID, request: Request, response: Response, caller: Writer
+    ) -> dict[str, Any]:
+        changed, expected = parse(await request.body(), AlignedAssessment), _expected(request)
         async with deps.transactions() as tx:
-            draft = await commands.edit(tx, assessment_ref, changed, deps.pepper, expected_edit=_expected(request))
+            draft = await commands.edit(tx, assessment_ref, changed, deps.pepper, caller, expected_edit=expected)
         return _summary(draft, response)
 
     @routes.put(
@@ -48,22 +55,24 @@ def router(deps: Deps) -> APIRouter:
         summary="Say whether a stream may see the assessment",
         openapi_extra=body_of(Consent),
     )
-    async def record_consent(assessment_ref: UUID, stream: str, request: Request, response: Response) -> dict[str, Any]:
+    async def record_consent(
+        assessment_ref: UUID, stream: str, request: Request, response: Response, caller: Writer
+    ) -> dict[str, Any]:
         consent = parse(await request.body(), Consent)
         async with deps.transactions() as tx:
-            draft = await commands.record_consent(tx, assessment_ref, stream, consent, deps.pepper)
+            draft = await commands.record_consent(tx, assessment_ref, stream, consent, deps.pepper, caller)
         return _summary(draft, response)
 
     @routes.post("/{assessment_ref}/finalise", status_code=202, summary="Fix the roll-call and ask every stream")
-    async def finalise_assessment(assessment_ref: UUID) -> dict[str, Any]:
+    async def finalise_assessment(assessment_ref: UUID, caller: Writer) -> dict[str, Any]:
         async with deps.transactions() as tx:
-            copy = await commands.finalise(tx, assessment_ref, deps.pepper)
+            copy = await commands.finalise(tx, assessment_ref, deps.pepper, caller)
         return _roll_call(assessment_ref, copy.roll_call, copy.not_asked)
 
     @routes.get("/{assessment_ref}/roll-call", summary="Who is asked, who is not and why")
-    async def get_roll_call(assessment_ref: UUID) -> dict[str, Any]:
+    async def get_roll_call(assessment_ref: UUID, caller: Reader) -> dict[str, Any]:
         async with deps.transactions() as tx:
-            known = await commands.the(tx, assessment_ref)
+            known = await commands.the(tx, assessment_ref, caller)
         return _roll_call(assessment_ref, *domain.roll_call(known.assessment(), lock()))
 
     return routes
@@ -88,6 +97,7 @@ def _expected(request: Request) -> int | None:
     given = request.headers.get("if-match")
     if given is None or given == "*":
         return None
-    if not given.strip('"').isdigit():
+    tag = given.strip('"')
+    if not (tag.isascii() and tag.isdigit() and len(tag) <= 9):
         raise Refusal("edit_conflict", "If-Match takes the ETag this API gave out.")
-    return int(given.strip('"')[:9])
+    return int(tag)

@@ -15,6 +15,7 @@ class Stored(msgspec.Struct, frozen=True):
 
     assessment_ref: UUID
     person_ref: UUID
+    council: str
     content_hash: bytes
     body: bytes
     final: bool
@@ -34,7 +35,7 @@ FROM unnest(CAST(:refs AS uuid[]), CAST(:councils AS text[]), CAST(:ids AS text[
 ORDER BY 1 ON CONFLICT (assessment_ref) DO NOTHING RETURNING assessment_ref
 """
 GET = """
-SELECT assessment_ref, person_ref, content_hash, body, final, edit, root_id FROM assessment
+SELECT assessment_ref, person_ref, council, content_hash, body, final, edit, root_id FROM assessment
 WHERE assessment_ref = ANY(CAST(:refs AS uuid[])) ORDER BY assessment_ref FOR UPDATE
 """
 EDIT = """
@@ -73,6 +74,7 @@ def _stored(row: Any) -> Stored:
     return Stored(
         row.assessment_ref,
         row.person_ref,
+        row.council,
         bytes(row.content_hash),
         bytes(row.body),
         row.final,

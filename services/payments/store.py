@@ -19,7 +19,7 @@ FROM unnest(CAST(:budgets AS uuid[]), CAST(:revisions AS int[]), CAST(:refs AS u
 ON CONFLICT (budget_id, revision) DO NOTHING RETURNING budget_id, revision
 """
 LATEST = """
-SELECT budget_id, revision, weekly_pence, one_off_pence, contribution_pence, body FROM accepted_budget
+SELECT budget_id, revision, council, weekly_pence, one_off_pence, contribution_pence, body FROM accepted_budget
 WHERE budget_id = :budget ORDER BY revision DESC LIMIT 1
 """
 

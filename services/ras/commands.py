@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from chassis.auth import REPLAYING
 from chassis.service import Command
 from chassis.transaction import Transaction
 from contracts.budget import StreamLate
@@ -16,6 +17,9 @@ async def commands(tx: Transaction) -> list[Command]:
     accepted = (await tx.execute(ACCEPTED)).all()
     late = (await tx.execute(LATE, {"late": StreamLate.type})).all()
     return [
-        *(Command(r.accepted_at, partial(accept, budget_id=r.budget_id, revision=r.revision)) for r in accepted),
+        *(
+            Command(r.accepted_at, partial(accept, budget_id=r.budget_id, revision=r.revision, caller=REPLAYING))
+            for r in accepted
+        ),
         *(Command(r.occurred_at, pass_deadlines) for r in late),
     ]

@@ -26,18 +26,23 @@ async def combine(batch: list[Received[Any]], tx: Transaction) -> None:
     cases = await store.load(tx, refs | superseded)
     known = set(cases)
     answers: list[tuple[Answer, bytes]] = []
+    news: dict[UUID, list[Answer]] = {}
+    causes: dict[UUID, Cause] = {}
     for received in batch:
         event, cause = received.event, Cause.of(received)
         case = _open(cases, event.assessment_ref, event.person_ref, cause)
         if isinstance(event, StreamDecided):
             answer = as_answer(event)
             answers.append((answer, received.payload))
-            tell(tx, case, case.answer(answer), cause)
+            news.setdefault(event.assessment_ref, []).append(answer)
+            causes[event.assessment_ref] = cause
             continue
         tell(tx, case, case.ask(event, received.envelope.time), cause)
         if event.supersedes is not None:
             # opened even before it arrives: whichever comes first, only one version stays live
             _open(cases, event.supersedes, event.person_ref, cause).supersede()
+    for ref, heard in news.items():
+        tell(tx, cases[ref], cases[ref].answer(*heard), causes[ref])
     await store.keep_answers(tx, answers)
     await store.save(
         tx,

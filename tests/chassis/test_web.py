@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,12 +10,14 @@ import httpx
 import msgspec
 import pytest
 import pytest_asyncio
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from structlog.testing import capture_logs
 
+from chassis.auth import allowed
 from chassis.parse import parse
 from chassis.web import MAX_BODY_BYTES, PROBLEM, build_app
 from contracts.refusal import STATUS, Refusal
+from deploy.development_issuer import DevelopmentIssuer
 
 CANARY = "canary9434765919"
 
@@ -25,7 +28,7 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def routes() -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(allowed("operations.read"))])
 
     @router.post("/orders", status_code=201)
     async def order(request: Request) -> dict[str, int]:
@@ -51,9 +54,11 @@ async def ready() -> dict[str, bool]:
 
 
 @pytest_asyncio.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(build_app("Test", [routes()], ready), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    issuer = DevelopmentIssuer.at(tmp_path)
+    app = build_app("Test", [routes()], ready, verifier=issuer.verifier())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=issuer.headers()) as client:
         yield client
 
 
@@ -185,6 +190,6 @@ async def test_the_correlation_id_is_echoed_or_made(http: httpx.AsyncClient) -> 
 
 
 def test_every_code_has_a_status_and_an_unknown_code_is_a_bug() -> None:
-    assert set(STATUS.values()) <= {400, 404, 405, 409, 412, 413, 415, 422, 503}
+    assert set(STATUS.values()) <= {400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 503}
     with pytest.raises(ValueError, match="catalogue"):
         Refusal("something_new", "")

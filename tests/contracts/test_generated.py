@@ -121,7 +121,7 @@ async def _ready() -> dict[str, bool]:
 async def test_what_is_frozen_is_what_is_served() -> None:
     service = next(s for s in all_services() if s.name == "assessment")
     frozen = json.loads((ROOT / "contracts/openapi/assessment.json").read_text())
-    app = build_app(service.title, routers_of(service, openapi._NOTHING), _ready)
+    app = build_app(service.title, routers_of(service, openapi._NOTHING), _ready, described=True)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         for _ in range(2):
             assert (await client.get("/openapi.json")).json() == frozen

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import httpx
 
 from deploy.child import free_port, spawn, tail
+from deploy.development_issuer import DevelopmentIssuer
 from deploy.kafka import EmbeddedKafka
 from deploy.one_process import service_passwords
 from deploy.postgres import EmbeddedPostgres
@@ -57,6 +58,7 @@ class Child:
             "TRIBUTARY_DATABASE_PASSWORD": service_passwords(postgres),
             "TRIBUTARY_PORT": str(port),
             **login,
+            **DevelopmentIssuer.at(postgres.folder.home).environment(),
         }
         command = [sys.executable, "-m", "chassis.run", module]
         process = spawn(command, log=log, environment=environment, on_our_death=signal.SIGKILL)

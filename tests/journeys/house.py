@@ -168,15 +168,16 @@ async def open_house(
     services: Sequence[Service] | None = None,
 ) -> AsyncIterator[House]:
     clock = MovableClock()
-    async with one_process(
-        postgres,
-        database=database,
-        kafka=kafka.bootstrap if kafka else None,
-        kafka_prefix=prefix,
-        clock=clock,
-        services=list(services) if services is not None else None,
-        pepper=b"pepper",
-    ) as deployment:
-        transport = httpx.ASGITransport(deployment.app())
-        async with httpx.AsyncClient(transport=transport, base_url="http://house", timeout=30) as http:
-            yield House(postgres, database, clock, deployment, http)
+    async with (
+        one_process(
+            postgres,
+            database=database,
+            kafka=kafka.bootstrap if kafka else None,
+            kafka_prefix=prefix,
+            clock=clock,
+            services=list(services) if services is not None else None,
+            pepper=b"pepper",
+        ) as deployment,
+        deployment.client("http://house") as http,
+    ):
+        yield House(postgres, database, clock, deployment, http)

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.assessment.forms import NHS, TEXT, filled_in, secrets_in
+from tests.conftest import everything_stored
 from tests.journeys.house import House
 
 
@@ -17,6 +18,13 @@ async def everything_told(house: House) -> list[bytes]:
         told += [bytes(row["payload"]) + str(row["rest"]).encode() for row in rows]
     rows = await house.ask("SELECT key, value, headers::text AS headers FROM bus.log")
     return told + [bytes(row["key"]) + bytes(row["value"]) + row["headers"].encode() for row in rows]
+
+
+ACTIONS = ("assessment_finalised", "assessment_seen", "consent_recorded", "notice_taken", "budget_accepted")
+OWN = {"assessment.assessment"}
+"""The one table that may know who a person is."""
+NOTICES = {"stream_ilf.notice", "stream_ilf.stream_case"}
+"""The body's own words about its decision, as it sent them to the stream that asked."""
 
 
 async def test_from_draft_to_accepted_budget(house: House, capfd: pytest.CaptureFixture[str]) -> None:
@@ -39,6 +47,14 @@ async def test_from_draft_to_accepted_budget(house: House, capfd: pytest.Capture
     assert secrets_in(json.dumps(budget) + summaries + told.text) == []
     stored = (await house.http.get(f"/assessments/{ref}")).text
     assert len(secrets_in(stored)) == 8, "and there they are, where they belong"
+    tables = await everything_stored(house.postgres, house.database)
+    assert len(tables) > 100
+    known = {name for name, text in tables.items() if secrets_in(text)}
+    assert known == OWN | NOTICES
+    assert {secret for name in NOTICES for secret in secrets_in(tables[name])} == {TEXT}
+    assert secrets_in(house.postgres.folder.log.read_text(errors="replace")) == []
+    audited = tables["assessment.audit"] + tables["ras.audit"] + tables["stream_ilf.audit"]
+    assert all(f'"{action}"' in audited for action in ACTIONS)
     assert await house.parked() == []
 
 

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -16,6 +16,7 @@ from contracts.assessment import Asked, AssessmentFinalised, NotAsked
 from contracts.event import new_id, opaque_id
 from contracts.facts import AlignedAssessment
 from contracts.facts.bounds import Domain
+from contracts.ids import named_id
 from contracts.lock import Lock, Registered
 from contracts.money import exact
 
@@ -49,7 +50,7 @@ DOMAIN_ANSWERS: dict[Domain, tuple[tuple[str, str], ...]] = {
 
 def assessment_ref(assessment: AlignedAssessment) -> UUID:
     """The same council, id and version always give the same reference."""
-    return uuid5(NAMESPACE, f"{assessment.council}|{assessment.assessment_id}|{assessment.version}")
+    return named_id(NAMESPACE, f"{assessment.council}|{assessment.assessment_id}|{assessment.version}")
 
 
 def earlier_ref(assessment: AlignedAssessment) -> UUID | None:
@@ -147,28 +148,28 @@ def finalised(assessment: AlignedAssessment, lock: Lock, pepper: bytes) -> list[
     form = msgspec.to_builtins(assessment)
     derived = derived_facts(assessment)
     names = {a.stream for a in asked}
-    copies = [
-        _copy(assessment, pepper, s.name, _facts(form, derived, s.facts, s.name))
-        for s in lock.streams
-        if s.name in names
-    ]
+    whole = AssessmentFinalised(
+        person_ref=person_ref(assessment, pepper),
+        assessment_ref=assessment_ref(assessment),
+        audience="",
+        council=assessment.council,
+        rule_pack=assessment.rule_pack,
+        effective_date=assessment.effective_date,
+        facts=NO_FACTS,
+        supersedes=earlier_ref(assessment),
+    )
+    copies = [_copy(whole, s.name, _facts(form, derived, s.facts, s.name)) for s in lock.streams if s.name in names]
     for reader in lock.readers:
-        copy = _copy(assessment, pepper, reader.name, _facts(form, derived, reader.facts, ""))
+        copy = _copy(whole, reader.name, _facts(form, derived, reader.facts, ""))
         copies.append(msgspec.structs.replace(copy, roll_call=asked, not_asked=not_asked))
     return copies
 
 
-def _copy(assessment: AlignedAssessment, pepper: bytes, audience: str, facts: Mapping[str, Any]) -> AssessmentFinalised:
-    return AssessmentFinalised(
-        person_ref=person_ref(assessment, pepper),
-        assessment_ref=assessment_ref(assessment),
-        audience=audience,
-        council=assessment.council,
-        rule_pack=assessment.rule_pack,
-        effective_date=assessment.effective_date,
-        facts=msgspec.Raw(msgspec.json.encode(facts)),
-        supersedes=earlier_ref(assessment),
-    )
+NO_FACTS = msgspec.Raw(b"{}")
+
+
+def _copy(whole: AssessmentFinalised, audience: str, facts: Mapping[str, Any]) -> AssessmentFinalised:
+    return msgspec.structs.replace(whole, audience=audience, facts=msgspec.Raw(msgspec.json.encode(facts)))
 
 
 def _facts(form: Mapping[str, Any], derived: Mapping[str, Any], wanted: Mapping[str, Any], own: str) -> dict[str, Any]:

@@ -23,12 +23,16 @@ OLDEST_YEARS = 125
 def check(assessment: AlignedAssessment, lock: Lock) -> None:
     """Raises Refusal at the first fault."""
     if assessment.council not in councils():
-        raise _refusal("unknown_council", "/council", "No council of this name is set up. See `tributary councils`.")
+        raise unknown_council()
     _check_pack(assessment)
     _check_dates(assessment)
     _check_nhs_number(assessment)
     _check_amounts(assessment)
     _check_streams(assessment, lock)
+
+
+def unknown_council() -> Refusal:
+    return _refusal("unknown_council", "/council", "No council of this name is set up. See `tributary councils`.")
 
 
 def check_notice(notice: Notice, asked: tuple[Asked, ...], lock: Lock, pointer: str = "") -> None:
@@ -125,7 +129,18 @@ def _check_streams(assessment: AlignedAssessment, lock: Lock) -> None:
         _check_own(stream, own, found.pack_hash, found.own_schema)
 
 
+MAX_DEPTH = 10
+"""Of a stream's own facts: the one place where the form's types set no limit. None goes deeper than three."""
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_deeper(one, levels - 1) for one in inside)
+
+
 def _check_own(stream: str, own: dict[str, Any], pack_hash: str, schema: dict[str, Any]) -> None:
+    if _deeper(own, MAX_DEPTH):
+        raise _refusal("invalid_field", f"/stream_only/{stream}", "This is nested too deep.")
     fault = next(iter(_validator(stream, pack_hash, _Schema(schema)).iter_errors(own)), None)
     if fault is not None:
         where = "/".join(str(part) for part in (*fault.instance_path,) if _safe(part))

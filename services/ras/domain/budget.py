@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -17,6 +17,7 @@ from contracts.budget import (
     StreamLate,
     Totals,
 )
+from contracts.ids import named_id
 from contracts.kept import Kept
 from contracts.money import WEEKS_PER_YEAR
 from contracts.streams import Line
@@ -33,7 +34,7 @@ Told = FactsSupplied | BudgetProposed | StreamLate
 
 
 def budget_id(assessment_ref: UUID) -> UUID:
-    return uuid5(assessment_ref, "individual budget")
+    return named_id(assessment_ref, "individual budget")
 
 
 @dataclass
@@ -70,17 +71,21 @@ class BudgetCase:
         self.asked, self.asked_at, self.changed = event, at, True
         return self._follow(reposition=True)
 
-    def answer(self, answer: Answer) -> list[Told]:
-        """Take in one answer; an older revision than the one held changes nothing."""
-        held = self.answers.get(answer.stream)
-        if held is not None and held.revision >= answer.revision:
-            return []
-        self.answers[answer.stream] = answer
-        if not answer.waits_for_notice and answer.stream in self.late:
-            self.late -= {answer.stream}
-            self.changed = True
-        ends = answer.ends_gateway_from or (held and held.ends_gateway_from)
-        return self._follow(reposition=self._is_gateway(answer.stream) or bool(ends))
+    def answer(self, *answers: Answer) -> list[Told]:
+        """Take in answers, and only then see what follows; an older revision than the one held changes nothing."""
+        newer, reposition = False, False
+        for answer in answers:
+            held = self.answers.get(answer.stream)
+            if held is not None and held.revision >= answer.revision:
+                continue
+            self.answers[answer.stream] = answer
+            newer = True
+            if not answer.waits_for_notice and answer.stream in self.late:
+                self.late -= {answer.stream}
+                self.changed = True
+            ends = answer.ends_gateway_from or (held and held.ends_gateway_from)
+            reposition = reposition or bool(ends) or self._is_gateway(answer.stream)
+        return self._follow(reposition=reposition) if newer else []
 
     def supersede(self) -> None:
         """A later version of the assessment has taken its place."""
@@ -296,7 +301,7 @@ class BudgetCase:
 
     def _weeks(self) -> int | None:
         assert self.asked is not None
-        return msgspec.json.decode(self.asked.facts, type=READS).expected_weeks
+        return _weeks.decode(self.asked.facts).expected_weeks
 
     def _stream_line(self, answer: Answer, line: Line) -> BudgetLine:
         inside = line.in_budget and self._gateway_open() and line.ring_fence not in self.council.outside_budget
@@ -304,6 +309,15 @@ class BudgetCase:
 
     def _gateway_open(self) -> bool:
         return self.position is not None and self.position.eligible is True
+
+
+class _Weeks(msgspec.Struct):
+    """The one of the facts that a line needs."""
+
+    expected_weeks: int | None = None
+
+
+_weeks = msgspec.json.Decoder(_Weeks)
 
 
 def _line(answer: Answer, line: Line | None, *, status: LineStatus, in_budget: bool = True) -> BudgetLine:

@@ -2,12 +2,14 @@
 
 from alembic import op
 
-from chassis.migrate import run_sql
+from chassis.migrate import WHOLE, run_sql
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
-COLUMN = """
+COLUMN = f"""
+ALTER TABLE stream_answer SET ({WHOLE});
+ALTER TABLE budget_case SET ({WHOLE});
 ALTER TABLE stream_answer ADD COLUMN answer bytea;
 UPDATE stream_answer SET answer = payload;
 ALTER TABLE stream_answer ALTER COLUMN answer SET NOT NULL
