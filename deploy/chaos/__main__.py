@@ -24,7 +24,7 @@ from deploy.chaos.running import Run, Step, progress, take
 from deploy.chaos.teeth import show_teeth, table
 from deploy.kafka import missing_tools
 
-PEOPLE = 60
+PEOPLE = 30
 SECONDS = 570.0
 UNEXPECTED = ("Traceback (most recent call last)", '"request_failed"', '"task_failed"')
 """What a service may not log, whatever is done to it."""

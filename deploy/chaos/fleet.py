@@ -24,6 +24,7 @@ from chassis.bus_kafka import KafkaBus
 from chassis.service import Service
 from deploy.chaos.proxy import Proxy
 from deploy.child import LOOPBACK, DeployError, end, free_port, spawn, tail
+from deploy.development_issuer import DevelopmentIssuer
 from deploy.kafka import EmbeddedKafka
 from deploy.one_process import service_passwords
 from deploy.postgres import EmbeddedPostgres
@@ -151,6 +152,7 @@ class Fleet:
             "TRIBUTARY_DATABASE_PASSWORD": service_passwords(self.postgres),
             "TRIBUTARY_LOG_LEVEL": "INFO",
             "TRIBUTARY_PORT": str(port),
+            **DevelopmentIssuer.at(self.postgres.folder.home).environment(),
         }
 
     async def start(self, switches: dict[str, Sequence[str]] | None = None) -> None:
@@ -272,7 +274,8 @@ async def open_on(
     proxy = Proxy(postgres.port, rng)
     await proxy.start(free_port())
     logs = Path(tempfile.mkdtemp(prefix=f"{database}-", dir=folder))
-    async with httpx.AsyncClient() as http:
+    operator = DevelopmentIssuer.at(postgres.folder.home).headers()
+    async with httpx.AsyncClient(headers=operator) as http:
         fleet = Fleet(postgres, broker, proxy, bus, database, prefix, logs, rng, chosen, http)
         try:
             yield fleet

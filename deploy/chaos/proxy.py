@@ -91,7 +91,7 @@ class Proxy:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: _Link, *, replies: bool = False
     ) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while data := await source.read(CHUNK):
                 await self._open.wait()
                 await self._delay()
@@ -101,6 +101,8 @@ class Proxy:
                 sink.write(data)
                 await sink.drain()
             sink.write_eof()
+        except OSError:  # one side is gone: the other is told at once, or it would wait for its own time-out
+            self._cut(link)
 
     async def _delay(self) -> None:
         if self.latency[1]:

@@ -26,7 +26,8 @@ QUIET_SECONDS = 30.0
 
 @dataclass
 class Outcome:
-    """What one step did. `proofs`: how often each fault really happened. Seconds by the monotonic clock."""
+    """What one step did. `proofs`: how often each fault really happened. `recovery_seconds`: from the end of the faults
+    (services have yet to start, people to be assessed) until everybody's budget is right."""
 
     step: str
     bus: str
@@ -55,6 +56,8 @@ class Run:
     injected: Injected
     proofs: Counter[str] = field(default_factory=Counter)
     held: set[UUID] = field(default_factory=set)
+    healed: float | None = None
+    """When the faults of this step were over, by the monotonic clock."""
     rebuilt: list[str] | None = None
     """What was not rebuilt the same; None where nobody has looked."""
 
@@ -66,6 +69,10 @@ class Run:
     @property
     def on_kafka(self) -> bool:
         return self.fleet.kafka is not None
+
+    @property
+    def faults_ended(self) -> float:
+        return time.monotonic() if self.healed is None else self.healed
 
     @property
     def beyond_a_lease(self) -> float:
@@ -82,6 +89,7 @@ class Run:
         load = asyncio.create_task(self.load.make(chosen, seconds))
         try:
             yield
+            self.healed = time.monotonic()
             await self.heal()
             await load
         finally:
@@ -152,11 +160,11 @@ async def take(step: Step, run: Run, ends: float) -> Outcome:
     if time.monotonic() > ends:
         outcome.faults.append("not done: there was no time left")
         return outcome
-    run.proofs, started, before = Counter(), time.monotonic(), len(run.load.right)
+    run.proofs, run.healed, started, before = Counter(), None, time.monotonic(), len(run.load.right)
     progress(f"{outcome.bus}: {step.says}")
     try:
         await step.work(run)
-        healed = time.monotonic()
+        healed = run.faults_ended
         await run.heal()
         await run.until_quiet()
         outcome.recovery_seconds = round(time.monotonic() - healed, 2)

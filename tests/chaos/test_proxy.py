@@ -8,13 +8,16 @@ from contextlib import suppress
 import pytest
 import pytest_asyncio
 
-from deploy.chaos.proxy import COMMITTED, Proxy
+from deploy.chaos.proxy import COMMITTED, Proxy, _reset
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A server that says back what it hears, and COMMIT when it hears `commit`."""
     with suppress(OSError):
         while heard := await reader.read(1000):
+            if heard == b"die":
+                _reset(writer)
+                return
             writer.write(COMMITTED if heard == b"commit" else heard)
             await writer.drain()
     writer.close()
@@ -56,6 +59,13 @@ async def test_an_end_is_passed_on(proxy: Proxy) -> None:
     one.writer.write_eof()
     async with asyncio.timeout(1):
         assert await one.reader.read() == b""
+
+
+async def test_a_server_that_is_gone_is_gone_for_the_client(proxy: Proxy) -> None:
+    one = await client(proxy)
+    assert await one.says(b"a") == b"a"
+    with pytest.raises(ConnectionResetError):
+        await one.says(b"die")
 
 
 async def test_a_commit_is_done_and_its_answer_is_not_given(proxy: Proxy) -> None:

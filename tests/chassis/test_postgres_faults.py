@@ -73,7 +73,7 @@ async def test_a_deadlock(probe: Probe, postgres: EmbeddedPostgres, database_nam
 
         crossed: list[asyncio.Task[str]] = []
         probe.hook = first_time_only(cross)
-        assert await take_and_see_retries(probe) == ["DBAPIError"]
+        assert await take_and_see_retries(probe) == ["40P01"]
         await asyncio.gather(*crossed)
 
 
