@@ -59,6 +59,7 @@ class Described:
 
     service: Service
     deps: Deps = _NOTHING
+    alive: bool = True
 
 
 def application(*services: Service, verifier: Verifier = NOBODY) -> FastAPI:

@@ -3,17 +3,21 @@
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
 from uuid import UUID
 
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends
 from structlog.testing import capture_logs
 
 from chassis import trace
+from chassis.auth import Caller, allowed
 from chassis.web import build_app
 from contracts.event import new_id
+from deploy.development_issuer import DevelopmentIssuer
 from tests.chassis.probe import Probe, outgoing, person, record, told
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -79,18 +83,19 @@ def test_a_hundredth_is_sampled_and_always_the_same_hundredth() -> None:
 
 
 @pytest_asyncio.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     router = APIRouter()
 
     @router.get("/current")
-    async def current() -> str:
+    async def current(_: Annotated[Caller, Depends(allowed("operations.read"))]) -> str:
         return trace.current.get()
 
     async def ready() -> dict[str, bool]:
         return {}
 
-    app: FastAPI = build_app("Test", [router], ready)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    issuer = DevelopmentIssuer.at(tmp_path)
+    transport = httpx.ASGITransport(build_app("Test", [router], ready, verifier=issuer.verifier()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=issuer.headers()) as client:
         yield client
 
 

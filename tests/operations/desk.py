@@ -1,9 +1,11 @@
 """The payments service on a database of its own, with messages its handler cannot cope with."""
 
 import asyncio
+import tempfile
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +20,12 @@ from chassis.run import Running, app_of
 from chassis.transaction import Transaction
 from contracts.budget import BudgetAccepted, Totals
 from contracts.event import Envelope, new_id
+from deploy.development_issuer import DevelopmentIssuer
 from services.payments import store
 from tests.conftest import ask_server
 
 CANARY = "canary-7731"
+ISSUER = DevelopmentIssuer.at(Path(tempfile.mkdtemp()))
 ONE, OTHER, THIRD = (uuid.uuid5(UUID(int=3), name) for name in ("one", "other", "third"))
 KEEP = store.record
 
@@ -69,8 +73,10 @@ class Desk:
         return await ask_server(self.postgres, sql, self.database)
 
     def http(self) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(app_of("Payments", [self.running]))
-        return httpx.AsyncClient(transport=transport, base_url="http://desk/operations/payments")
+        """An operator at work."""
+        transport = httpx.ASGITransport(app_of("Payments", [self.running], ISSUER.verifier()))
+        url = "http://desk/operations/payments"
+        return httpx.AsyncClient(transport=transport, base_url=url, headers=ISSUER.headers())
 
 
 def message(who: UUID, revision: int, body: bytes = b"") -> Record:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 import pytest_asyncio
@@ -30,10 +29,8 @@ async def lived(postgres: EmbeddedPostgres, new_database: NewDatabase) -> AsyncI
     """A database in which things happened: G01 accepted; G04 with the fund's notice, taken over by the NHS, its ILF
     line revised and confirmed once more; G03 parked at ras on the way and released. The clock is the real one."""
     name = await new_database()
-    async with one_process(postgres, database=name, pepper=b"pepper") as deployment:
-        transport = httpx.ASGITransport(deployment.app())
-        async with httpx.AsyncClient(transport=transport, base_url="http://house", timeout=30) as http:
-            await live(House(postgres, name, Any, deployment, http))  # type: ignore[arg-type]
+    async with one_process(postgres, database=name, pepper=b"pepper") as deployment, deployment.client() as http:
+        await live(House(postgres, name, Any, deployment, http))  # type: ignore[arg-type]
     yield name
 
 
