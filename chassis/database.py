@@ -8,17 +8,22 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from chassis.sql import Row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 T = TypeVar("T")
+
+CONNECT_SECONDS = 10
+CLOSE_SECONDS = 2
 
 SESSION_SETTINGS = {
     "statement_timeout": "15s",
@@ -40,6 +45,8 @@ def is_transient(fault: BaseException) -> bool:
         # an internal error without a state is the driver's own: it lost its place on a connection that was cut
         lost = isinstance(fault, InterfaceError) or (isinstance(fault, InternalError) and not state)
         return fault.connection_invalidated or lost or state.startswith(_TRANSIENT_STATES)
+    if isinstance(fault, asyncpg.PostgresError):
+        return (fault.sqlstate or "").startswith(_TRANSIENT_STATES)
     return isinstance(fault, _TRANSIENT)
 
 
@@ -52,6 +59,10 @@ def is_outcome_unknown(fault: BaseException) -> bool:
     """Whether a transaction that ended so may have been committed all the same."""
     state = getattr(getattr(fault, "orig", fault), "sqlstate", None) or ""
     return is_transient(fault) and not isinstance(fault, Raced) and (not state or state.startswith(("08", "57P")))
+
+
+async def _as_it_is(_: Any) -> None:
+    return None
 
 
 class Raced(Exception):
@@ -81,34 +92,52 @@ class Backoff:
 
 class Database:
     """`schema` is the only one this service sees. `session` settings replace those for a worker.
-    `url` is `postgresql://role:password@host:port/name`."""
+    `url` is `postgresql://role:password@host:port/name`. `pool` connections are for transactions and the relay;
+    `engine` has two of its own for what is not in a hurry."""
 
-    def __init__(self, url: str, schema: str, *, pool: int = 4, session: Mapping[str, str] | None = None) -> None:
+    def __init__(self, url: str, schema: str, *, pool: int = 8, session: Mapping[str, str] | None = None) -> None:
         self.schema = schema
+        connecting: dict[str, Any] = {
+            "server_settings": {
+                "search_path": schema,
+                "application_name": schema,
+                "jit": "off",
+                **SESSION_SETTINGS,
+                **(session or {}),
+            },
+            "record_class": Row,
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": None if session else 30,
+        }
         self.engine: AsyncEngine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
-            pool_size=pool,
-            max_overflow=pool,
-            pool_timeout=10,
+            pool_size=1,
+            max_overflow=1,
+            pool_timeout=CONNECT_SECONDS,
             hide_parameters=True,  # a fault's text goes to logs, and what was to be stored is about people
-            connect_args={
-                "server_settings": {
-                    "search_path": schema,
-                    "application_name": schema,
-                    "jit": "off",
-                    **SESSION_SETTINGS,
-                    **(session or {}),
-                },
-                "timeout": 10,
-                "command_timeout": None if session else 30,
-            },
+            connect_args=connecting,
         )
+        # no reset: nobody here leaves a session's setting, lock or cursor behind a transaction
+        self._pool = asyncpg.create_pool(url, min_size=0, max_size=pool, reset=_as_it_is, **connecting)
 
     @asynccontextmanager
-    async def begin(self) -> "AsyncIterator[AsyncConnection]":
-        """One transaction: commits at the end of the block, rolls back when it raises."""
-        async with self.engine.begin() as connection:
+    async def connection(self) -> "AsyncIterator[Any]":
+        """An asyncpg connection; each statement is a transaction of its own. Waits at most CONNECT_SECONDS for one."""
+        await self._pool  # the first time, it makes its places; no connection yet
+        async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def begin(self) -> "AsyncIterator[Any]":
+        """One transaction on an asyncpg connection: commits at the end of the block, rolls back when it raises."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    def in_use(self) -> int:
+        return self._pool.get_size() - self._pool.get_idle_size()
+
+    def most(self) -> int:
+        return self._pool.get_max_size()
 
     async def retrying(
         self,
@@ -131,4 +160,10 @@ class Database:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
+        await self._pool
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
+        except (TimeoutError, OSError, asyncpg.InterfaceError):
+            self._pool.terminate()  # what is under way is rolled back
         await self.engine.dispose()

@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from prometheus_client import Gauge
 from sqlalchemy import text
-from sqlalchemy.pool import QueuePool
 
 from chassis import telemetry
 from chassis.consume import Consuming
@@ -96,10 +95,8 @@ class Sampler:
                 gauge.labels(name).set((await connection.execute(text(sql))).scalar_one() or 0)
 
     async def _pool(self) -> None:
-        pool = self.database.engine.pool
-        if isinstance(pool, QueuePool):
-            telemetry.POOL_IN_USE.labels(self.service.name).set(pool.checkedout())
-            telemetry.POOL_SIZE.labels(self.service.name).set(pool.size() + pool._max_overflow)
+        telemetry.POOL_IN_USE.labels(self.service.name).set(self.database.in_use())
+        telemetry.POOL_SIZE.labels(self.service.name).set(self.database.most())
 
 
 def _forget(*labels: str) -> None:

@@ -154,7 +154,7 @@ WHERE person_ref = :person AND released_at IS NULL AND blocks ORDER BY id
 """
 END = """
 UPDATE parked SET released_at = CAST(:now AS timestamptz), ended = :how
-WHERE id = ANY(CAST(:ids AS bigint[])) AND released_at IS NULL
+WHERE id = ANY(CAST(:ids AS bigint[])) AND released_at IS NULL RETURNING id
 """
 
 

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import text
-
 from chassis import parking
 from chassis.database import Database
 from chassis.inbox import Message
@@ -82,7 +80,7 @@ class Redrive:
 
 
 async def _in(tx: Transaction, schema: str) -> None:
-    await tx.connection.execute(text("SELECT set_config('search_path', :schema, true)"), {"schema": schema})
+    await tx.execute("SELECT set_config('search_path', :schema, true)", {"schema": schema})
 
 
 def by_source(services: Mapping[str, Service]) -> dict[str, Service]:

@@ -5,11 +5,10 @@ import time
 import uuid
 from typing import Any
 
-from sqlalchemy import text
-
 from chassis import telemetry
 from chassis.bus import Bus, BusUnavailable, Outgoing, Producer
 from chassis.database import Backoff, is_transient
+from chassis.sql import Rows, fetch
 from chassis.transaction import Transactions
 from contracts.event import Envelope
 
@@ -17,26 +16,26 @@ LEASE_SECONDS = 5
 IDLE_SECONDS = 0.05
 MOST_PER_SHARD = 250
 
-TAKE_LEASE = text(f"""
+TAKE_LEASE = f"""
 UPDATE outbox_cursor SET owner = :me, lease_until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 FROM set_config('synchronous_commit', 'off', true)
 WHERE owner = :me OR owner IS NULL OR lease_until < clock_timestamp() RETURNING shard
-""")
-PENDING = text("""
+"""
+PENDING = """
 SELECT o.* FROM outbox_cursor c CROSS JOIN LATERAL (
   SELECT shard, off, event_id, type, topic, subject, correlation_id, causation_id, traceparent, occurred_at, source,
          payload
   FROM outbox WHERE outbox.shard = c.shard AND outbox.off >= c.pos ORDER BY off LIMIT :most
 ) o WHERE c.owner = :me
-""")
-ADVANCE = text("""
+"""
+ADVANCE = """
 UPDATE outbox_cursor c SET pos = g.pos
 FROM unnest(CAST(:shards AS smallint[]), CAST(:positions AS bigint[])) AS g(shard, pos),
      set_config('synchronous_commit', 'off', true)
 WHERE c.shard = g.shard AND c.owner = :me AND c.pos < g.pos
-""")
+"""
 """Losing this in a crash only sends again, so it need not wait for the disk."""
-GIVE_UP = text("UPDATE outbox_cursor SET owner = NULL WHERE owner = :me")
+GIVE_UP = "UPDATE outbox_cursor SET owner = NULL WHERE owner = :me"
 
 
 class Relay:
@@ -44,7 +43,6 @@ class Relay:
 
     def __init__(self, bus: Bus, transactions: Transactions) -> None:
         self.bus, self.transactions = bus, transactions
-        self.engine = transactions.database.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.me = str(uuid.uuid4())
         self.log = telemetry.logger(transactions.source)
         self._leased_until = 0.0
@@ -82,8 +80,7 @@ class Relay:
         """Send what is committed and not sent yet. Returns how many."""
         self.transactions.committed.clear()
         await self._hold_lease()
-        async with self.engine.connect() as connection:
-            pending = (await connection.execute(PENDING, {"me": self.me, "most": MOST_PER_SHARD})).all()
+        pending = (await self._run(PENDING, most=MOST_PER_SHARD)).all()
         if not pending:
             return 0
         started = time.perf_counter()
@@ -97,21 +94,23 @@ class Relay:
         now = asyncio.get_running_loop().time()
         if now < self._leased_until:
             return
-        async with self.engine.connect() as connection:
-            await connection.execute(TAKE_LEASE, {"me": self.me})
+        await self._run(TAKE_LEASE)
         self._leased_until = now + LEASE_SECONDS / 3
 
     async def _advance(self, pending: Any) -> None:
         sent: dict[int, int] = {}
         for shard, off, *_ in pending:
             sent[shard] = max(sent.get(shard, 0), off + 1)
-        async with self.engine.connect() as connection:
-            await connection.execute(ADVANCE, {"shards": list(sent), "positions": list(sent.values()), "me": self.me})
+        await self._run(ADVANCE, shards=list(sent), positions=list(sent.values()))
 
     async def stop(self) -> None:
         """Let another process take over at once."""
-        async with self.engine.connect() as connection:
-            await connection.execute(GIVE_UP, {"me": self.me})
+        await self._run(GIVE_UP)
+
+    async def _run(self, sql: str, **values: Any) -> Rows:
+        """One statement, committed by itself."""
+        async with self.transactions.database.connection() as connection:
+            return await fetch(connection, sql, {**values, "me": self.me})
 
 
 def outgoing(row: Any) -> Outgoing:

@@ -132,7 +132,7 @@ class Operating:
         values = msgspec.structs.asdict(choice) | {"ids": list(choice.ids), "people": list(choice.people)}
 
         async def plan(tx: Transaction) -> list[Person]:
-            return [Person(**row._mapping) for row in (await tx.execute(PLAN, values)).all()]
+            return [Person(**row) for row in (await tx.execute(PLAN, values)).all()]
 
         return await self._done(plan)
 
@@ -204,10 +204,10 @@ class Operating:
                 raise Refusal("not_parked", "This message is not parked, or no longer.")
             await tx.execute(parking.LOCK_PERSON, {"person": row.person_ref})
             ended = await tx.execute(parking.END, {"ids": [message_id], "now": tx.now, "how": "discarded"})
-            if not ended.rowcount:
+            if not ended.all():
                 raise Refusal("not_parked", "This message is not parked, or no longer.")
             tx.record(self.actor, "parked.discarded", f"parked/{message_id}", why)
-            left = (await tx.execute(LEFT, {"person": row.person_ref})).scalar_one()
+            left = (await tx.execute(LEFT, {"person": row.person_ref})).scalar()
             return Discarded(message_id, row.person_ref, left)
 
         return await self._done(discard)

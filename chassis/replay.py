@@ -113,7 +113,7 @@ class Replay:
         async with self._schema() as target, self._live() as live:
             async for batch in self._past(live):
                 await self._run(target, batch)
-            async with target.begin() as rebuilt:
+            async with target.engine.begin() as rebuilt:
                 differs = await first_difference((live, self.service.schema), (rebuilt, self.scratch))
             found = Rebuilt(
                 service=self.service.name,
@@ -150,6 +150,7 @@ class Replay:
         try:
             async with database.engine.connect() as connection:
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                await connection.execute(text("SELECT 1"))  # so that the transaction has begun, whoever reads first
                 yield connection
         finally:
             await database.close()
@@ -160,25 +161,26 @@ class Replay:
         owner, target = _unhurried(self.owner_url, "public"), _unhurried(self.owner_url, self.scratch)
         empty = replace(self.service, schema=self.scratch)
         try:
-            async with owner.begin() as connection:
+            async with owner.engine.begin() as connection:
                 await connection.execute(text(f"DROP SCHEMA IF EXISTS {self.scratch} CASCADE"))
                 await connection.execute(text(f"CREATE SCHEMA {self.scratch}"))
                 await connection.run_sync(migrate.upgrade, empty)
             if self.bus is not None:
-                async with owner.begin() as connection:
+                async with owner.engine.begin() as connection:
                     await connection.execute(text(f"DROP SCHEMA IF EXISTS {self.log} CASCADE"))
                     await connection.execute(text(f"CREATE SCHEMA {self.log}"))
                 await copy_log(self.bus, self.service.handlers.topics(), owner, self.log)
             yield target
         finally:
             await target.close()
-            async with owner.begin() as connection:
+            async with owner.engine.begin() as connection:
                 await connection.execute(text(f"DROP SCHEMA IF EXISTS {self.scratch}, {self.log} CASCADE"))
             await owner.close()
 
     async def _past(self, live: AsyncConnection) -> AsyncIterator["Step"]:
         """Batches of events and single commands, in the order in which they were handled."""
-        reading = Transaction(live, "", SystemClock().now())
+        driver = (await live.get_raw_connection()).driver_connection
+        reading = Transaction(driver, "", SystemClock().now())
         commands = await self.service.commands(reading) if self.service.commands else []
         waiting = sorted((Step(c.at, command=c) for c in commands), key=lambda s: s.at)
         async for step in self._batches(live):

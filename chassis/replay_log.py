@@ -34,7 +34,7 @@ NAMES = ("part", "off", "id", "type", "topic", "subject", "correlation", "cause"
 async def copy_log(bus: Bus, topics: Sequence[str], owner: Database, schema: str) -> None:
     """Everything the topics hold now, into `schema`.old_event, which is made. Raises BusUnavailable."""
     ends = {part: end for part, end in (await bus.end_offsets(topics)).items() if end}
-    async with owner.begin() as connection:
+    async with owner.engine.begin() as connection:
         await connection.execute(text(TABLE.format(schema=schema)))
     consumer = await bus.consumer(GROUP, topics)
     try:
@@ -49,7 +49,7 @@ async def _copy(consumer: Consumer, ends: dict[tuple[str, int], int], owner: Dat
         records = await consumer.poll(500, 0.5)
         if records:
             heard = time.monotonic()
-            async with owner.begin() as connection:
+            async with owner.engine.begin() as connection:
                 await _keep(connection, schema, records)
         elif time.monotonic() - heard > PATIENCE_SECONDS:
             raise BusUnavailable(f"the log stopped before its end, {len(ends)} partitions missing")

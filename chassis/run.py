@@ -108,13 +108,13 @@ class Running:
 
     async def _timer(self, timer: Timer) -> None:
         """By one process at a time: who holds the advisory lock works, the others skip this round."""
-        lock = text("SELECT pg_try_advisory_xact_lock(hashtext(:name))")
+        lock = "SELECT pg_try_advisory_xact_lock(hashtext(:name))"
         name = f"{self.service.schema}.{timer.name}"
         while True:
             await asyncio.sleep(timer.seconds)
             try:
                 async with self.transactions() as tx:
-                    if (await tx.connection.execute(lock, {"name": name})).scalar():
+                    if (await tx.execute(lock, {"name": name})).scalar():
                         await timer.work(tx)
             except Exception as fault:
                 if not is_transient(fault):

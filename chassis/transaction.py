@@ -10,13 +10,12 @@ from uuid import UUID
 
 import msgspec
 from prometheus_client import Histogram
-from sqlalchemy import CursorResult, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import audit, telemetry, trace
 from chassis.bus import MAX_RECORD_BYTES, RecordTooLarge
 from chassis.database import Database
 from chassis.service import Clock, Received
+from chassis.sql import Rows, fetch
 from contracts.event import Event, derived_id
 
 SHARDS = 16
@@ -51,18 +50,18 @@ class Staged(NamedTuple):
 
 
 class Transaction:
-    """What a handler and a command work with. `now` is UTC and the same for the whole transaction."""
+    """What a handler and a command work with. `now` is UTC and the same for the whole transaction; `connection` is
+    asyncpg's, with a transaction begun."""
 
-    def __init__(self, connection: AsyncConnection, source: str, now: datetime) -> None:
+    def __init__(self, connection: Any, source: str, now: datetime) -> None:
         self.connection, self.source, self.now = connection, source, now
         self.staged: list[Staged] = []
         self.audited: list[audit.Entry] = []
         self.measured: list[tuple[Histogram, float]] = []
 
-    async def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> CursorResult[Any]:
+    async def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> Rows:
         """One statement with `:named` values. Set-based: arrays and `unnest`, never one call a row."""
-        result: CursorResult[Any] = await self.connection.execute(_compiled(sql), values or {})
-        return result
+        return await fetch(self.connection, sql, values or {})
 
     def publish(self, event: Event, cause: Cause, audience: str = "", payload: bytes | None = None) -> UUID:
         """Tell a fact, once, when this transaction commits. Returns the event's id, the same on every retry.
@@ -99,17 +98,6 @@ class Transaction:
         at = self.now.isoformat()
         entry = audit.Entry(at=at, actor=actor, action=action, subject=subject, reason=reason, detail=detail)
         self.audited.append(entry)
-
-
-_statements: dict[str, Any] = {}
-
-
-def _compiled(sql: str) -> Any:
-    """`text()` once per statement: parsing the binds again for every batch shows in a profile."""
-    found = _statements.get(sql)
-    if found is None:
-        found = _statements[sql] = text(sql)
-    return found
 
 
 class Transactions:

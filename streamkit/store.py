@@ -27,7 +27,7 @@ INSERT = f"""
 INSERT INTO stream_case (assessment_ref, person_ref, correlation_id, asked, supplied, notice, notice_on, decided,
                          revision, outcome, changed_at)
 SELECT g.*, CAST(:now AS timestamptz) FROM {ARRAYS} ORDER BY g.assessment_ref
-ON CONFLICT (assessment_ref) DO NOTHING
+ON CONFLICT (assessment_ref) DO NOTHING RETURNING 1
 """
 UPDATE = f"""
 UPDATE stream_case c SET asked = coalesce(g.asked, c.asked), supplied = coalesce(g.supplied, c.supplied),
@@ -46,8 +46,8 @@ async def load(tx: Transaction, refs: Iterable[UUID]) -> dict[UUID, StreamCase]:
 async def save(tx: Transaction, new: Sequence[StreamCase], known: Sequence[StreamCase]) -> None:
     """Insert the new, update the known. Raises Raced where a new case was opened by somebody else meanwhile."""
     if new:
-        result = await tx.execute(INSERT, _values(tx, new))
-        if result.rowcount != len(new):
+        opened = (await tx.execute(INSERT, _values(tx, new))).all()
+        if len(opened) != len(new):
             raise Raced("a case was opened by another process")
     if known:
         await tx.execute(UPDATE, _values(tx, known))
@@ -84,7 +84,7 @@ async def keep_notice(tx: Transaction, ref: UUID, notice: Notice, content_hash: 
     body = msgspec.json.encode(notice)
     if (await tx.execute(KEEP_NOTICE, {**values, "now": tx.now, "body": body})).first():
         return None
-    known = (await tx.execute(KNOWN_NOTICE, {"ref": ref, "reference": notice.reference})).scalar_one()
+    known = (await tx.execute(KNOWN_NOTICE, {"ref": ref, "reference": notice.reference})).scalar()
     return bytes(known)
 
 

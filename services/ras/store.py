@@ -50,7 +50,7 @@ ARRAYS = """unnest(CAST(:refs AS uuid[]), CAST(:budgets AS uuid[]), CAST(:people
 INSERT = f"""
 INSERT INTO budget_case (assessment_ref, budget_id, person_ref, correlation_id, asked, asked_at, position,
                          supplied_revision, proposed, late, superseded, next_due, revision, state)
-SELECT * FROM {ARRAYS} ORDER BY g.assessment_ref ON CONFLICT (assessment_ref) DO NOTHING
+SELECT * FROM {ARRAYS} ORDER BY g.assessment_ref ON CONFLICT (assessment_ref) DO NOTHING RETURNING 1
 """
 UPDATE = f"""
 UPDATE budget_case c SET asked = coalesce(g.asked, c.asked), asked_at = g.asked_at, late = g.late,
@@ -124,7 +124,7 @@ async def keep_answers(tx: Transaction, decided: Sequence[tuple[Answer, bytes]])
 
 async def save(tx: Transaction, new: Sequence[BudgetCase], known: Sequence[BudgetCase]) -> None:
     """Insert the new, update the known. Raises Raced where a new case was opened by somebody else meanwhile."""
-    if new and (await tx.execute(INSERT, _values(new))).rowcount != len(new):
+    if new and len((await tx.execute(INSERT, _values(new))).all()) != len(new):
         raise Raced("a case was opened by another process")
     if changed := [case for case in known if case.changed]:
         await tx.execute(UPDATE, _values(changed))
@@ -151,7 +151,7 @@ def _values(cases: Sequence[BudgetCase]) -> dict[str, Any]:
 
 async def ref_of(tx: Transaction, budget: UUID) -> UUID | None:
     found = await tx.execute("SELECT assessment_ref FROM budget_case WHERE budget_id = :budget", {"budget": budget})
-    ref: UUID | None = found.scalar_one_or_none()
+    ref: UUID | None = found.scalar()
     return ref
 
 

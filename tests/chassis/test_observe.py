@@ -121,7 +121,7 @@ async def test_outbox_parked_and_pool_are_read(probe: Probe) -> None:
         await asyncio.sleep(0.05)
         await sampler.look()
         assert reading("db_pool_in_use", service="probe") == 1
-        assert reading("db_pool_limit", service="probe") == 16
+        assert reading("db_pool_limit", service="probe") == 8
         assert reading("outbox_backlog", service="probe") == 2
         assert 0.05 <= (reading("outbox_oldest_unpublished_seconds", service="probe") or 0) < 30
         assert reading("parked_keys", service="probe") == 1

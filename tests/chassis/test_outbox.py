@@ -31,7 +31,7 @@ async def write(probe: Probe, writer: int) -> int:
         try:
             async with probe.transactions() as tx:
                 for one in who:  # the aggregate is locked, as a service's is; its number is the order of commits
-                    n = (await tx.execute(NEXT, {"who": one})).scalar_one()
+                    n = (await tx.execute(NEXT, {"who": one})).scalar()
                     tx.publish(told(one, n), Cause(UUID(int=3)))
                 await asyncio.sleep(luck.choice([0, 0.001, 0.003, 0.02]))
                 if luck.random() < 0.2:

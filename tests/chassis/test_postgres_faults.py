@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from chassis import database
 from chassis.bus import Bus
 from chassis.database import Database, is_transient
 from chassis.run import role_of
@@ -127,19 +128,19 @@ async def test_no_slot_for_a_connection(probe: Probe, postgres: EmbeddedPostgres
     await lifting
 
 
-async def test_no_connection_free_in_our_own_pool(probe: Probe) -> None:
-    engine = probe.database.engine
-    engine.pool._timeout = 0.1  # type: ignore[attr-defined]
-    held = [await engine.connect() for _ in range(16)]
+async def test_no_connection_free_in_our_own_pool(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 0.1)
+    async with AsyncExitStack() as held:
+        for _ in range(probe.database.most()):
+            await held.enter_async_context(probe.database.connection())
 
-    async def give_back() -> None:
-        await asyncio.sleep(0.5)
-        for connection in held:
-            await connection.close()
+        async def give_back() -> None:
+            await asyncio.sleep(0.5)
+            await held.aclose()
 
-    giving = asyncio.create_task(give_back())
-    assert "TimeoutError" in await take_and_see_retries(probe)
-    await giving
+        giving = asyncio.create_task(give_back())
+        assert "TimeoutError" in await take_and_see_retries(probe)
+        await giving
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ Fault = Callable[[Transaction, EmbeddedPostgres], Awaitable[object]]
 
 
 async def cut_off(tx: Transaction, postgres: EmbeddedPostgres) -> None:
-    pid = (await tx.execute("SELECT pg_backend_pid()")).scalar_one()
+    pid = (await tx.execute("SELECT pg_backend_pid()")).scalar()
     await ask_server(postgres, f"SELECT pg_terminate_backend({pid}, 5000)")
 
 
