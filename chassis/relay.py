@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from chassis import telemetry
@@ -22,19 +23,20 @@ FROM set_config('synchronous_commit', 'off', true)
 WHERE owner = :me OR owner IS NULL OR lease_until < clock_timestamp() RETURNING shard
 """
 PENDING = """
-SELECT o.* FROM outbox_cursor c CROSS JOIN LATERAL (
+WITH sent AS (
+  SELECT * FROM unnest(CAST(:shards AS smallint[]), CAST(:positions AS bigint[])) AS g(shard, pos)
+), moved AS (
+  UPDATE outbox_cursor c SET pos = sent.pos FROM sent, set_config('synchronous_commit', 'off', true)
+  WHERE c.shard = sent.shard AND c.owner = :me AND c.pos < sent.pos
+)
+SELECT o.* FROM outbox_cursor c LEFT JOIN sent ON sent.shard = c.shard CROSS JOIN LATERAL (
   SELECT shard, off, event_id, type, topic, subject, correlation_id, causation_id, traceparent, occurred_at, source,
          payload
-  FROM outbox WHERE outbox.shard = c.shard AND outbox.off >= c.pos ORDER BY off LIMIT :most
+  FROM outbox WHERE outbox.shard = c.shard AND outbox.off >= greatest(c.pos, sent.pos) ORDER BY off LIMIT :most
 ) o WHERE c.owner = :me
 """
-ADVANCE = """
-UPDATE outbox_cursor c SET pos = g.pos
-FROM unnest(CAST(:shards AS smallint[]), CAST(:positions AS bigint[])) AS g(shard, pos),
-     set_config('synchronous_commit', 'off', true)
-WHERE c.shard = g.shard AND c.owner = :me AND c.pos < g.pos
-"""
-"""Losing this in a crash only sends again, so it need not wait for the disk."""
+"""Asks for the next and moves the cursor past what was sent: in one commit, that need not wait for the disk. To lose
+it in a crash only sends again."""
 GIVE_UP = "UPDATE outbox_cursor SET owner = NULL WHERE owner = :me"
 
 
@@ -46,6 +48,8 @@ class Relay:
         self.me = str(uuid.uuid4())
         self.log = telemetry.logger(transactions.source)
         self._leased_until = 0.0
+        self._sent: dict[int, int] = {}
+        """Where the cursor is to go: shard -> offset of the next record."""
 
     async def run(self) -> None:
         backoff = Backoff()
@@ -80,15 +84,20 @@ class Relay:
         """Send what is committed and not sent yet. Returns how many."""
         self.transactions.committed.clear()
         await self._hold_lease()
-        pending = (await self._run(PENDING, most=MOST_PER_SHARD)).all()
+        pending = await self._next(MOST_PER_SHARD)
         if not pending:
             return 0
         started = time.perf_counter()
         await producer.send([outgoing(row) for row in pending])
         telemetry.RELAY_SECONDS.labels(self.transactions.name).observe(time.perf_counter() - started)
-        await self._advance(pending)
+        self._sent = {shard: off + 1 for shard, off, *_ in pending}  # in order, so the last of each shard
         telemetry.SENT.labels(self.transactions.name).inc(len(pending))
         return len(pending)
+
+    async def _next(self, most: int) -> Sequence[Any]:
+        """Rows to send, at most so many a shard."""
+        sent, self._sent = self._sent, {}
+        return (await self._run(PENDING, shards=list(sent), positions=list(sent.values()), most=most)).all()
 
     async def _hold_lease(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -97,14 +106,9 @@ class Relay:
         await self._run(TAKE_LEASE)
         self._leased_until = now + LEASE_SECONDS / 3
 
-    async def _advance(self, pending: Any) -> None:
-        sent: dict[int, int] = {}
-        for shard, off, *_ in pending:
-            sent[shard] = max(sent.get(shard, 0), off + 1)
-        await self._run(ADVANCE, shards=list(sent), positions=list(sent.values()))
-
     async def stop(self) -> None:
-        """Let another process take over at once."""
+        """Let another process take over at once, from where this one ends."""
+        await self._next(0)
         await self._run(GIVE_UP)
 
     async def _run(self, sql: str, **values: Any) -> Rows:

@@ -26,7 +26,9 @@ __all__ = ["EmbeddedKafka", "missing_tools"]
 
 START_SECONDS = 90  # on a busy machine; a start takes about 5 s
 _LOGGING = Path(__file__).with_name("log4j2.xml")
-_HEAP = ("-Xms256m", "-Xmx512m", "-XX:+UseG1GC")
+_HEAP = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""For a broker that lives for minutes beside everything else on two processors: the second compiler would take as much
+of them as the broker itself."""
 _QUICK = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # The short session is for restarts after a kill: the controller refuses the new broker until the old one's
 # session is over, by default 9 s.
