@@ -194,8 +194,7 @@ class Consuming:
                 self.log.info("handled", type=kind, batch_seconds=round(seconds, 4), **message.ids())
 
     async def _handle(self, tx: Transaction, messages: Sequence[Message]) -> int:
-        await self.fence.ask(tx, (m.record for m in messages))
-        batch = await inbox.mark(tx, messages)
+        batch = await inbox.mark(tx, messages, self.fence)
         telemetry.DUPLICATES.labels(self.group).inc(
             len(messages) - len(batch.fresh) - len(batch.behind_parked) - len(batch.conflicts)
         )
@@ -242,8 +241,7 @@ class Consuming:
 
         async def parked() -> bool:
             async with self.transactions() as tx:
-                await self.fence.ask(tx, (m.record for m in trial.held))
-                batch = await inbox.mark(tx, trial.held)
+                batch = await inbox.mark(tx, trial.held, self.fence)
                 new = {m.event_id for m in batch.fresh}
                 if any(trial.first[m.person_ref].event_id not in new for m in batch.fresh):
                     raise _Overtaken

@@ -6,7 +6,7 @@ question takes makes a new owner wait until a batch under way has ended.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chassis.bus import Record
@@ -25,6 +25,7 @@ SELECT partition FROM consumer_fence
 WHERE owner = :owner AND (topic, partition) IN
   (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:parts AS int[]))) FOR SHARE
 """
+"""A row for each that still stands. It is a part of the inbox's statement: one round trip less for every batch."""
 
 
 class Fenced(Exception):
@@ -53,13 +54,18 @@ class Fence:
     def claimed(self, parts: Iterable[Part]) -> None:
         self._claimed.update(parts)
 
-    async def ask(self, tx: Transaction, records: Iterable[Record]) -> None:
-        """Raises Fenced unless every claimed partition of `records` is still this session's."""
-        parts = sorted({(r.topic, r.partition) for r in records} & self._claimed)
-        if parts:
-            held = (await tx.execute(HELD, {**arrays(parts), "owner": self.owner})).all()
-            if len(held) != len(parts):
-                raise Fenced(f"{len(parts) - len(held)} of {len(parts)} partitions have another owner")
+    def question(self, records: Iterable[Record]) -> dict[str, Any]:
+        """Values for HELD: the claimed partitions of `records`."""
+        return arrays(sorted({(r.topic, r.partition) for r in records} & self._claimed)) | {"owner": self.owner}
+
+    def answer(self, question: Mapping[str, Any], held: int) -> None:
+        """Raises Fenced unless every partition in question is still this session's."""
+        asked = len(question["parts"])
+        if held != asked:
+            raise Fenced(f"{asked - held} of {asked} partitions have another owner")
+
+
+NO_FENCE = Fence()
 
 
 def arrays(parts: Sequence[Part]) -> dict[str, Any]:

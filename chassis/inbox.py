@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis import trace
 from chassis.bus import Record
+from chassis.fence import HELD, NO_FENCE, Fence
 from chassis.service import Received
 from chassis.transaction import Transaction, columns
 from contracts.event import EVENTS, Envelope, payload_hash
@@ -73,8 +74,10 @@ class Sorted:
     conflicts: list[Message]
 
 
-MARK = """
-WITH ins AS (
+MARK = f"""
+WITH held AS (
+  {HELD}
+), ins AS (
   INSERT INTO inbox (event_id, payload_hash)
   SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:hashes AS bytea[])) AS g(id, hash) ORDER BY id
   ON CONFLICT DO NOTHING RETURNING event_id
@@ -82,19 +85,23 @@ WITH ins AS (
   SELECT person_ref FROM parked
   WHERE released_at IS NULL AND blocks AND person_ref = ANY(CAST(:people AS uuid[])) FOR SHARE
 )
-SELECT true AS fresh, event_id AS id FROM ins UNION ALL SELECT false, person_ref FROM waiting
+SELECT 'fresh' AS what, event_id AS id FROM ins UNION ALL SELECT 'waiting', person_ref FROM waiting
+UNION ALL SELECT 'held', NULL FROM held
 """
 KNOWN = "SELECT event_id, payload_hash FROM inbox WHERE event_id = ANY(CAST(:ids AS uuid[]))"
 
 
-async def mark(tx: Transaction, messages: Sequence[Message]) -> Sorted:
-    """Mark the batch in the inbox and sort it. One statement, a second only where something came again."""
+async def mark(tx: Transaction, messages: Sequence[Message], fence: Fence = NO_FENCE) -> Sorted:
+    """Mark the batch in the inbox and sort it. One statement, a second only where something came again. Raises Fenced,
+    and then nothing of it may be committed."""
     first: dict[UUID, Message] = {}
     others = [m for m in messages if first.setdefault(m.event_id, m).hash != m.hash]
     ids, hashes, people = columns(list(first.values()), lambda m: m.event_id, lambda m: m.hash, lambda m: m.person_ref)
-    found = (await tx.execute(MARK, {"ids": ids, "hashes": hashes, "people": people})).all()
-    new = {row.id for row in found if row.fresh}
-    waiting = {row.id for row in found if not row.fresh}
+    question = fence.question(m.record for m in messages)
+    found = (await tx.execute(MARK, {"ids": ids, "hashes": hashes, "people": people, **question})).all()
+    fence.answer(question, sum(row.what == "held" for row in found))
+    new = {row.id for row in found if row.what == "fresh"}
+    waiting = {row.id for row in found if row.what == "waiting"}
     again = [m for m in first.values() if m.event_id not in new]
     true = {m.event_id: m.hash for m in first.values()}
     if again:

@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from chassis import audit, fence, inbox, parking, run, service, transaction
+from chassis import audit, inbox, parking, run, service, transaction
 from chassis.bus import Bus, Outgoing
 from chassis.consume import Consuming
+from chassis.fence import NO_FENCE, Fence
 from chassis.inbox import Message, Sorted
 from chassis.transaction import Transaction, Transactions
 from contracts.event import Envelope
@@ -30,8 +31,8 @@ def without_inbox() -> None:
     """Ids are still written down, but whatever comes again is taken for new."""
     marked = inbox.mark
 
-    async def everything_is_fresh(tx: Transaction, messages: Sequence[Message]) -> Sorted:
-        found = await marked(tx, messages)
+    async def everything_is_fresh(tx: Transaction, messages: Sequence[Message], fence: Fence = NO_FENCE) -> Sorted:
+        found = await marked(tx, messages, fence)
         known = {id(m) for m in (*found.fresh, *found.behind_parked, *found.conflicts)}
         again = [m for m in messages if id(m) not in known]
         return Sorted([*found.fresh, *again], found.behind_parked, found.conflicts)
@@ -97,8 +98,8 @@ def without_payload_hash() -> None:
     """One id is one event, whatever its body says: another body is a repeat."""
     marked = inbox.mark
 
-    async def id_alone(tx: Transaction, messages: Sequence[Message]) -> Sorted:
-        found = await marked(tx, messages)
+    async def id_alone(tx: Transaction, messages: Sequence[Message], fence: Fence = NO_FENCE) -> Sorted:
+        found = await marked(tx, messages, fence)
         return Sorted(found.fresh, found.behind_parked, [])
 
     inbox.mark = id_alone
@@ -107,10 +108,10 @@ def without_payload_hash() -> None:
 def without_fence() -> None:
     """Nobody asks whether the partition is still ours."""
 
-    async def asked(self: fence.Fence, tx: Transaction, records: object) -> None:
+    def whatever(self: Fence, question: object, held: int) -> None:
         return
 
-    fence.Fence.ask = asked  # type: ignore[method-assign]
+    Fence.answer = whatever  # type: ignore[method-assign]
 
 
 def without_parking() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chassis import inbox
 from chassis.bus import Record
-from chassis.fence import Fenced
+from chassis.fence import Fence, Fenced
 from chassis.inbox import Message, Sorted
 from chassis.service import Received
 from chassis.transaction import Transaction
@@ -17,7 +17,10 @@ from tests.chassis.probe import Probe, outgoing, person, record, told
 
 @pytest.fixture(autouse=True)
 def no_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def everything_is_fresh(tx: Transaction, messages: list[Message]) -> Sorted:
+    marked = inbox.mark
+
+    async def everything_is_fresh(tx: Transaction, messages: list[Message], fence: Fence) -> Sorted:
+        await marked(tx, messages, fence)
         return Sorted(list(messages), [], [])
 
     monkeypatch.setattr(inbox, "mark", everything_is_fresh)
