@@ -37,6 +37,7 @@ async def combine(batch: list[Received[Any]], tx: Transaction) -> None:
             news.setdefault(event.assessment_ref, []).append(answer)
             causes[event.assessment_ref] = cause
             continue
+        case.correlation_id = cause.correlation_id  # its own chain, whoever's message opened the case
         tell(tx, case, case.ask(event, received.envelope.time), cause)
         if event.supersedes is not None:
             # opened even before it arrives: whichever comes first, only one version stays live
