@@ -25,6 +25,7 @@ from rulekit.council import councils
 from tributary.allocate import CHUNK, open_allocation, output_line
 from tributary.case_lines import BadLine, Case, Reader
 from tributary.options import BusName, Options
+from tributary.output import writing
 
 DONE, REFUSED_LINES, NOT_UNDERSTOOD, CANNOT_NOW = 0, 1, 2, 3
 CANNOT_NOW_STATUS = 503
@@ -44,7 +45,11 @@ def allocate(cases: Path, out: Path | None, options: Options) -> int:
         print("tributary: --council: no council of this name is set up; see: tributary councils", file=sys.stderr)
         return NOT_UNDERSTOOD
     try:
-        with _reading(cases) as lines, _writing(out) as sink, _writing(options.errors) as errors:
+        with (
+            _reading(cases) as lines,
+            writing(out, "--out") as sink,
+            writing(options.errors, "--errors") as errors,
+        ):
             bad = asyncio.run(_allocate(lines, sink, options))
             if options.errors is not None:
                 errors.write(b"".join(msgspec.json.encode(one.as_dict()) + b"\n" for one in bad))
@@ -96,19 +101,6 @@ def _reading(path: Path) -> Iterator[list[bytes]]:
     else:
         with path.open("rb") as file:
             yield file.readlines()
-
-
-@contextlib.contextmanager
-def _writing(path: Path | None) -> Iterator[BinaryIO]:
-    """To a file through a neighbour that is renamed at the end, so that half a run never looks like a whole one."""
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        yield file
-    partial.replace(path)
 
 
 @asynccontextmanager
