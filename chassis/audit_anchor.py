@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from chassis import telemetry
-from chassis.audit import chained
+from chassis.audit import SHARDS, chained
 from chassis.transaction import Transaction, Transactions
 
 EVERY_SECONDS = 3600.0
@@ -54,8 +54,8 @@ class Signer:
         return Anchor(body=body.decode(), signature=self.key.sign(body).hex())
 
     def write(self, anchor: Anchor) -> None:
-        """To the log and, where one is set, to the file."""
-        telemetry.logger("audit").info("audit_anchor", anchor=anchor.body, signature=anchor.signature)
+        """To the log and, where one is set, to the file. Either line can be verified against as it is."""
+        telemetry.logger("audit").info("audit_anchor", body=anchor.body, signature=anchor.signature)
         if self.file is not None:
             descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(descriptor, "ab") as file:
@@ -123,6 +123,8 @@ async def verify(
     signed = _anchors(kept, service, key, elsewhere)
     async with transactions() as tx:
         heads = {int(r.shard): (int(r.next), bytes(r.hash)) for r in (await tx.execute(HEADS)).all()}
+    if missing := set(range(SHARDS)) - heads.keys():
+        raise Broken(f"shard {min(missing)}: its head is missing")
     walked = _Walk(heads, signed)
     place = (-1, -1)
     while page := await _page(transactions, place):
