@@ -1,8 +1,7 @@
 """What a service's schema holds, as one hash a table: equal where two schemas hold the same, whenever it was written.
 
-A row counts as the JSON of its columns, sorted by name. Left out are the chassis' own tables, numbers the database
-gives out (identity columns), moments at which something was written (`timestamptz` columns named …_at), and what a
-service says it derives from the rest of its row (`Service.derived`): a migration may have filled that in otherwise.
+A row counts as the JSON of its columns, sorted by name. Left out are the chassis' own tables, identity columns, moments
+of writing (`timestamptz` columns named …_at) and `Service.derived`, which a migration may have filled in otherwise.
 """
 
 import hashlib
@@ -29,6 +28,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = :schema AND c.relkind = 'r' AND NOT c.relispartition AND c.relname <> ALL(CAST(:not AS text[]))
 ORDER BY 1
 """)
+Rows = AsyncIterator[tuple[str, bytes]]
 UTC = text("SELECT set_config('TimeZone', 'UTC', true)")
 
 
@@ -71,7 +71,7 @@ def _key(row: Any) -> tuple[str, ...]:
     return tuple(row.key) if row.key and set(row.key) <= set(row.columns) else tuple(row.columns)
 
 
-async def rows(connection: AsyncConnection, schema: str, table: Table) -> AsyncIterator[tuple[str, bytes]]:
+async def rows(connection: AsyncConnection, schema: str, table: Table) -> Rows:
     """(key as JSON, SHA-256 of the row), sorted by the key's bytes."""
     await connection.execute(UTC)
     columns, key = (", ".join(f'"{name}"' for name in names) for names in (table.columns, table.key))
@@ -98,9 +98,6 @@ async def first_difference(
         if found is not None:
             return Difference(name, *found)
     return None
-
-
-Rows = AsyncIterator[tuple[str, bytes]]
 
 
 async def _first_of(mine: Rows, others: Rows) -> tuple[str, str] | None:

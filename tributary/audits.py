@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy.exc import DBAPIError
 
 from chassis import telemetry
-from chassis.audit_anchor import Anchor, Broken, Heads, Signer, public_key, verify
+from chassis.audit_anchor import Anchor, Broken, Heads, Signer, verify
 from chassis.audit_anchor import anchor as sign_heads
 from chassis.database import Database
 from chassis.run import role_of
@@ -21,7 +21,7 @@ from chassis.service import Service, SystemClock
 from chassis.settings import Settings
 from chassis.transaction import Transactions
 from deploy.child import DeployError
-from deploy.keys import kept_key
+from deploy.keys import kept_key, public_key
 from deploy.one_process import AUDIT_KEY, audit_signer, service_passwords
 from deploy.postgres import EmbeddedPostgres
 from deploy.services import all_services
