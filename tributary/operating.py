@@ -61,6 +61,11 @@ class Reached:
             raise Refusal("not_found", f"There is no such service. There are: {', '.join(self.operating)}.")
         return self.operating[service]
 
+    def service(self, name: str) -> Service:
+        """Raises Refusal not_found."""
+        self.of(name)
+        return self.services[name]
+
     def some(self, service: str) -> dict[str, Operating]:
         """That one, or all where none is named."""
         return {service: self.of(service)} if service else self.operating

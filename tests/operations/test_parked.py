@@ -51,6 +51,15 @@ async def test_by_the_command_line(desk: Desk) -> None:
     assert json.loads((await desk.cli("parked", "list", "--json")).stdout) == []
 
 
+async def test_what_does_not_exist_is_not_called_done(desk: Desk) -> None:
+    desk.bad = {1}
+    await desk.take(ONE, 1)
+    for command in ("rebuild", "shadow", "redrive"):
+        unknown = await desk.cli("replay", "--mode", command, "--service", "nosuch", "--all")
+        assert unknown.exit_code == 2, unknown.exception
+        assert unknown.stderr.startswith("tributary: not_found: There is no such service. There are: assessment, ")
+
+
 async def test_a_body_is_shown_for_a_reason_only_and_that_is_audited(desk: Desk) -> None:
     desk.bad = {1}
     await desk.take(ONE, 1)
