@@ -23,8 +23,8 @@ from chassis.transaction import Transactions
 from deploy.child import DeployError
 from deploy.keys import kept_key, public_key
 from deploy.one_process import AUDIT_KEY, audit_signer, service_passwords
-from deploy.postgres import EmbeddedPostgres
 from deploy.services import all_services
+from tributary.operating import kept
 
 SOUND, BROKEN, NOT_UNDERSTOOD, CANNOT_NOW = 0, 1, 2, 3
 
@@ -52,7 +52,7 @@ class Place:
 def place(data: Path | None) -> Iterator[Place]:
     """The services' own roles are used: reading the log needs no more."""
     if data is not None:
-        with EmbeddedPostgres.start(data) as server:
+        with kept(data) as server:
             signer = audit_signer(server.folder.home)
             password = service_passwords(server)
             key = server.folder.home / AUDIT_KEY

@@ -85,7 +85,7 @@ async def reach(data: Path | None) -> AsyncIterator[Reached]:
             urls = {s.name: settings.database_url(role_of(s), _password(s)) for s in services}
             owner_url = settings.owner_url()
         else:
-            postgres = stack.enter_context(_kept(data))
+            postgres = stack.enter_context(kept(data))
             owner_url = postgres.url(postgres.superuser, postgres.password, EMBEDDED_DATABASE)
             password = service_passwords(postgres)
             urls = {s.name: postgres.url(role_of(s), password, EMBEDDED_DATABASE) for s in services}
@@ -104,9 +104,10 @@ def _password(service: Service) -> str:
     return secret(path) or "" if path.exists() else ""
 
 
-def _kept(data: Path) -> EmbeddedPostgres:
+def kept(data: Path) -> EmbeddedPostgres:
+    """The database that `tributary allocate --data` left there, started; none is made. Raises DeployError."""
     if not data.is_dir() or not open_folder(data).data.exists():
-        raise DeployError(f"{data} holds no database: name the folder given to tributary allocate --data")
+        raise DeployError(f"--data: {data} holds no database: name the folder given to tributary allocate --data")
     return EmbeddedPostgres.start(data)
 
 

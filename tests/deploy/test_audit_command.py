@@ -124,3 +124,15 @@ def test_a_deployment_whose_anchors_are_gone_is_not_called_sound(
     assert audits.check(["payments"], None, None, None) == audits.CANNOT_NOW
     assert "TRIBUTARY_AUDIT_KEY_FILE" in capsys.readouterr().err
     assert not (place / "no.key").exists(), "who verifies makes no key"
+
+
+@pytest.mark.usefixtures("own_logs")
+def test_a_folder_without_a_database_is_refused_and_gets_none(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "empty").mkdir()
+    for wrong in (place / "missing", place / "empty"):
+        for code in (audits.check(["payments"], wrong, None, None), audits.anchor(["payments"], wrong)):
+            assert code == audits.CANNOT_NOW
+        says = f"tributary: --data: {wrong} holds no database: name the folder given to tributary allocate --data\n"
+        assert capsys.readouterr().err == says * 2
+    assert list(place.rglob("data")) == list(place.rglob("*.key")) == []
+    assert not (place / "missing").exists()
