@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from chassis import telemetry
 from chassis.audit_anchor import Anchor, Broken, Heads, Signer, verify
@@ -24,7 +24,7 @@ from deploy.child import DeployError
 from deploy.keys import kept_key, public_key
 from deploy.one_process import AUDIT_KEY, audit_signer, service_passwords
 from deploy.services import all_services
-from tributary.operating import kept
+from tributary.operating import kept, why
 
 SOUND, BROKEN, NOT_UNDERSTOOD, CANNOT_NOW = 0, 1, 2, 3
 
@@ -130,10 +130,10 @@ def _run(names: list[str] | None, data: Path | None, working: "Callable[[Place],
             if work is None:
                 return _say("no key: set TRIBUTARY_AUDIT_KEY_FILE, or, to verify, --key", NOT_UNDERSTOOD)
             return asyncio.run(_each([known[name] for name in names or known], where, work))
-    except (DeployError, OSError, ValueError) as fault:
-        return _say(str(fault), CANNOT_NOW)
-    except DBAPIError as fault:
-        return _say(f"the database does not answer as it should ({type(fault.orig).__name__})", CANNOT_NOW)
+    except (DeployError, SQLAlchemyError, OSError, ValueError) as fault:
+        if (found := why(fault)) is None:
+            raise
+        return _say(*found)
 
 
 def _say(what: str, code: int) -> int:

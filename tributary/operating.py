@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import audit
@@ -20,7 +20,7 @@ from chassis.database import Database
 from chassis.release import Operating
 from chassis.run import role_of
 from chassis.service import Service, SystemClock
-from chassis.settings import Settings, secret
+from chassis.settings import Settings, explained, secret
 from chassis.transaction import Transactions
 from contracts.refusal import STATUS, Refusal
 from deploy.child import DeployError
@@ -135,11 +135,26 @@ def run(work: Callable[[Reached], Awaitable[int]], data: Path | None) -> int:
     except Refusal as refusal:
         print(f"tributary: {refusal.code}: {refusal.detail}", file=sys.stderr)
         return CANNOT_NOW if STATUS[refusal.code] == 503 else NOT_UNDERSTOOD
-    except (DeployError, BusUnavailable) as fault:
-        print(f"tributary: {fault}", file=sys.stderr)
-    except (SQLAlchemyError, OSError) as fault:  # a database's own words may hold what was asked for
-        print(f"tributary: the database did not answer as it should ({type(fault).__name__})", file=sys.stderr)
-    return CANNOT_NOW
+    except (DeployError, BusUnavailable, SQLAlchemyError, OSError, ValueError) as fault:
+        if (found := why(fault)) is None:
+            raise
+        print(f"tributary: {found[0]}", file=sys.stderr)
+        return found[1]
+
+
+def why(fault: Exception) -> tuple[str, int] | None:
+    """What an operator can put right, as one line and the exit code; None: it is a bug."""
+    if isinstance(fault, DeployError | BusUnavailable):
+        return str(fault), CANNOT_NOW
+    if (found := explained(fault)) is not None:
+        return found
+    kind = type(getattr(fault, "orig", fault)).__name__  # a database's own words may hold what was asked for
+    if isinstance(fault, DBAPIError):
+        return f"the database did not answer as it should ({kind})", CANNOT_NOW
+    if isinstance(fault, SQLAlchemyError | OSError):
+        where = "start it, set TRIBUTARY_DATABASE_HOST and TRIBUTARY_DATABASE_PORT, or name its folder with --data"
+        return f"no database answers ({kind}): {where}", CANNOT_NOW
+    return None
 
 
 def handle(text: str) -> tuple[str, int]:

@@ -13,8 +13,11 @@ import structlog
 from chassis import run
 from chassis.settings import NotSetUp
 from deploy import prepare
+from deploy.child import DeployError, reason
 from deploy.one_process import service_passwords
 from deploy.postgres import EmbeddedPostgres
+from deploy.postgres_binaries import unprivileged_account
+from deploy.postgres_folder import Folder, initialise
 from deploy.services import all_services
 from services.ras import service as ras
 from tests.conftest import NewDatabase, ask_server
@@ -142,3 +145,19 @@ async def test_as_the_readme_says_it(
     assert await asyncio.to_thread(prepare.run, []) == 0
     logins = await ask_server(postgres, "SELECT rolname FROM pg_roles WHERE rolcanlogin", "readme")
     assert run.role_of(ras) in [row["rolname"] for row in logins]
+
+
+def test_why_a_database_could_not_be_made_is_one_line(place: Path) -> None:
+    account = unprivileged_account()
+    program = place / "initdb"
+    program.write_text(
+        "#!/bin/sh\necho 'The files will be owned by you.'\n"
+        "echo 'initdb: error: could not create directory: No space left on device' >&2\n"
+        "echo 'removing contents' >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    with pytest.raises(DeployError) as failed:
+        initialise(Folder(place, account, place))
+    why = "initdb: error: could not create directory: No space left on device"
+    assert str(failed.value) == f"the database could not be made in {place} ({why}): free space or name another"
+    assert reason("") == "it said nothing"
