@@ -8,16 +8,18 @@ written to a second place as well.
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from chassis import telemetry
-from chassis.audit import chained
+from chassis.audit import SHARDS, chained
+from chassis.settings import NotSetUp
 from chassis.transaction import Transaction, Transactions
 
 EVERY_SECONDS = 3600.0
@@ -54,8 +56,8 @@ class Signer:
         return Anchor(body=body.decode(), signature=self.key.sign(body).hex())
 
     def write(self, anchor: Anchor) -> None:
-        """To the log and, where one is set, to the file."""
-        telemetry.logger("audit").info("audit_anchor", anchor=anchor.body, signature=anchor.signature)
+        """To the log and, where one is set, to the file. Either line can be verified against as it is."""
+        telemetry.logger("audit").info("audit_anchor", body=anchor.body, signature=anchor.signature)
         if self.file is not None:
             descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(descriptor, "ab") as file:
@@ -84,21 +86,11 @@ def _digest(body: str) -> str:
 
 
 def signing_key(path: Path) -> Ed25519PrivateKey:
-    """Raises ValueError where the file holds something else."""
-    found = load_pem_private_key(path.read_bytes(), None)
-    if not isinstance(found, Ed25519PrivateKey):
-        raise ValueError("the audit key is not an Ed25519 key")
-    return found
-
-
-def public_key(path: Path) -> Ed25519PublicKey:
-    """Of either half of the pair. Raises ValueError."""
-    if b"PRIVATE" in path.read_bytes():
-        return signing_key(path).public_key()
-    found = load_pem_public_key(path.read_bytes())
-    if not isinstance(found, Ed25519PublicKey):
-        raise ValueError("the audit key is not an Ed25519 key")
-    return found
+    """Raises NotSetUp where the file holds something else."""
+    with suppress(TypeError, ValueError):  # with a password, or no PEM
+        if isinstance(found := load_pem_private_key(path.read_bytes(), None), Ed25519PrivateKey):
+            return found
+    raise NotSetUp(f"{path} holds no Ed25519 private key in PEM (for the audit log: TRIBUTARY_AUDIT_KEY_FILE)")
 
 
 class Broken(Exception):
@@ -123,6 +115,8 @@ async def verify(
     signed = _anchors(kept, service, key, elsewhere)
     async with transactions() as tx:
         heads = {int(r.shard): (int(r.next), bytes(r.hash)) for r in (await tx.execute(HEADS)).all()}
+    if missing := set(range(SHARDS)) - heads.keys():
+        raise Broken(f"shard {min(missing)}: its head is missing")
     walked = _Walk(heads, signed)
     place = (-1, -1)
     while page := await _page(transactions, place):

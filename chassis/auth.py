@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from jwt import PyJWK
 
 from chassis.auth_keys import FixedKeys, Keys, PublishedKeys, published
-from chassis.settings import Settings
+from chassis.settings import NotSetUp, Settings
 from contracts.refusal import Refusal
 from contracts.scopes import OPERATIONS, SCOPES
 
@@ -162,10 +162,6 @@ def _scopes(dependant: Dependant) -> Iterator[str]:
         if isinstance(one.call, Allowed):
             yield one.call.scope
         yield from _scopes(one)
-
-
-class NotSetUp(RuntimeError):
-    """The deployment does not say whose tokens it believes."""
 
 
 DEVELOPMENT_ISSUER = "https://development.tributary.invalid"

@@ -114,14 +114,15 @@ class Replay:
             async for batch in self._past(live):
                 await self._run(target, batch)
             async with target.engine.begin() as rebuilt:
-                differs = await first_difference((live, self.service.schema), (rebuilt, self.scratch))
+                here, there = (live, self.service.schema), (rebuilt, self.scratch)
+                differs = await first_difference(here, there, self.service.derived)
             found = Rebuilt(
                 service=self.service.name,
                 events=self.events,
                 commands=self.commands,
                 identical=differs is None,
                 differs=differs,
-                tables=await state_hash(live, self.service.schema),
+                tables=await state_hash(*here, self.service.derived),
             )
         await self._audit("replay.rebuild", identical=found.identical)
         return found

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import operations, telemetry, trace
 from chassis.audit_anchor import EVERY_SECONDS, Signer, anchor, signing_key
-from chassis.auth import DEVELOPMENT_ISSUER, NOBODY, NotSetUp, Verifier, verifier_of
+from chassis.auth import DEVELOPMENT_ISSUER, NOBODY, Verifier, verifier_of
 from chassis.bus import Bus
 from chassis.bus_embedded import EmbeddedBus
 from chassis.bus_kafka import KafkaBus
@@ -31,7 +31,7 @@ from chassis.migrate import head
 from chassis.observe import Sampler
 from chassis.relay import Relay
 from chassis.service import Clock, Deps, Service, SystemClock, Timer
-from chassis.settings import Settings
+from chassis.settings import NotSetUp, Settings, explained
 from chassis.transaction import Transaction, Transactions
 from chassis.web import build_app
 
@@ -159,10 +159,15 @@ async def started(running: list[Running]) -> AsyncIterator[None]:
 
 
 def service_named(module: str) -> Service:
-    """The `service` value of a module."""
-    found = importlib.import_module(module).service
+    """The `service` value of a module. Raises NotSetUp."""
+    try:
+        found = getattr(importlib.import_module(module), "service", None)
+    except ModuleNotFoundError as fault:
+        if not f"{module}.".startswith(f"{fault.name}."):
+            raise
+        found = None
     if not isinstance(found, Service):
-        raise TypeError(f"{module}.service is no Service")
+        raise NotSetUp(f"{module} is no service: name the module of one, as services.ras")
     return found
 
 
@@ -209,7 +214,7 @@ EDGE: dict[str, Any] = {
 
 
 async def serve(service: Service, settings: Settings) -> None:
-    """Run one service until it fails or is told to stop. Raises NotSetUp where nobody's tokens are believed."""
+    """Run one service until it fails or is told to stop. Raises NotSetUp."""
     asyncio.get_running_loop().set_exception_handler(say_in_one_line)
     verifier, keys = verifier_of(settings)
     development = verifier.issuer == DEVELOPMENT_ISSUER
@@ -217,14 +222,13 @@ async def serve(service: Service, settings: Settings) -> None:
         telemetry.logger(service.name).warning("development_issuer", says="whoever has its key file may do anything")
     database = Database(settings.database_url(role_of(service)), service.schema)
     bus = await make_bus(settings, database.engine)
-    signer = (
-        Signer(signing_key(settings.audit_key_file), settings.audit_anchors_file) if settings.audit_key_file else None
-    )
+    key_file = settings.audit_key_file
+    signer = Signer(signing_key(key_file), settings.audit_anchors_file) if key_file else None
     running = Running(service, bus, database, pepper=settings.pepper(), signer=signer)
     app = app_of(service.title, [running], verifier, described=development)
     # chassis.web has answered it and said so; uvicorn would repeat it with all it was about
     logging.getLogger("uvicorn.error").addFilter(lambda line: not line.exc_info)
-    server = uvicorn.Server(uvicorn.Config(app, settings.host, settings.port, **EDGE))
+    server = uvicorn.Server(uvicorn.Config(app, settings.host, settings.port, lifespan="off", **EDGE))
     settle()
     async with started([running]):
         ends = [asyncio.create_task(work) for work in (server.serve(), running.crashed(), keys.run())]
@@ -240,17 +244,20 @@ async def serve(service: Service, settings: Settings) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    if len(arguments) != 1:
-        raise SystemExit("usage: python -m chassis.run services.ras   (settings: TRIBUTARY_…, see README.md)")
-    settings = Settings()
-    telemetry.set_up_logs(level=settings.log_level, as_json=settings.log_format == "json")
-    # without a broker it writes hundreds of lines a second; our own say the same once
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    trace.set_up(sample=settings.trace_sample)
     try:
+        if len(arguments) != 1:
+            raise NotSetUp("usage: python -m chassis.run services.ras   (settings: TRIBUTARY_…, see README.md)")
+        settings = Settings()
+        telemetry.set_up_logs(level=settings.log_level, as_json=settings.log_format == "json")
+        # without a broker it writes hundreds of lines a second; our own say the same once
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        trace.set_up(sample=settings.trace_sample)
         asyncio.run(serve(service_named(arguments[0]), settings))
-    except NotSetUp as fault:
-        raise SystemExit(f"chassis.run: {fault}") from None
+    except Exception as fault:
+        if (found := explained(fault)) is None:
+            raise
+        sys.stderr.write(f"tributary: {found[0]}\n")
+        raise SystemExit(found[1]) from None
 
 
 if __name__ == "__main__":

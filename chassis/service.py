@@ -131,6 +131,8 @@ class Service:
     """Reads what came otherwise than as events, so that a replay of the events can do it again in its place."""
     insert_only: tuple[str, ...] = ()
     """Tables of its own that the service's role may not UPDATE or DELETE."""
+    derived: tuple[str, ...] = ()
+    """`table.column` that follow from the rest of their row, kept to be read quickly: no state of their own."""
 
     def topics_written(self) -> list[str]:
         return [event.topic(audience) for event, audiences in self.publishes for audience in audiences()]

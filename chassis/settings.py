@@ -1,15 +1,20 @@
 """What a deployment sets, from the environment (`TRIBUTARY_…`); secrets from files."""
 
+import os
 import ssl
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 MOUNTED_PEPPER = Path("/run/secrets/pepper")
 DEVELOPMENT_PEPPER = b"development only: set TRIBUTARY_PEPPER_FILE"
+
+
+class NotSetUp(ValueError):
+    """A setting is missing or wrong. The message names it and says what to do."""
 
 
 class Settings(BaseSettings):
@@ -36,7 +41,7 @@ class Settings(BaseSettings):
     database_password: SecretStr = SecretStr("")
     database_password_file: Path | None = None
     pepper_file: Path | None = None
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["json", "console"] = "json"
     trace_sample: float = Field(default=0.01, ge=0, le=1)
     """The share of traces whose events each get a log line, of those that come without a choice already made."""
@@ -68,7 +73,7 @@ class Settings(BaseSettings):
         return f"postgresql://{role}:{given}@{self.database_host}:{self.database_port}/{self.database_name}"
 
     def kafka_options(self) -> dict[str, Any]:
-        """As KafkaBus takes them. Raises ValueError where a user or a password is missing."""
+        """As KafkaBus takes them. Raises NotSetUp where a user or a password is missing."""
         return {
             "security": self.kafka_login(),
             "partitions": self.kafka_partitions,
@@ -81,7 +86,7 @@ class Settings(BaseSettings):
             return {}
         password = secret(self.kafka_password_file)
         if not (self.kafka_user and password):
-            raise ValueError("TRIBUTARY_KAFKA_SECURITY asks for TRIBUTARY_KAFKA_USER and TRIBUTARY_KAFKA_PASSWORD_FILE")
+            raise NotSetUp("TRIBUTARY_KAFKA_SECURITY asks for TRIBUTARY_KAFKA_USER and TRIBUTARY_KAFKA_PASSWORD_FILE")
         login: dict[str, Any] = {
             "security_protocol": self.kafka_security,
             "sasl_mechanism": self.kafka_mechanism,
@@ -96,3 +101,17 @@ class Settings(BaseSettings):
 def secret(path: Path | None) -> str | None:
     """A secret file's text without the newline an editor leaves."""
     return path.read_text().strip() if path else None
+
+
+def explained(fault: BaseException) -> tuple[str, int] | None:
+    """What a deployment can put right, as one line and an exit code (2: settings, 3: not now). None: it is a bug."""
+    if isinstance(fault, ValidationError):  # its own text would show the values
+        return "; ".join(f"TRIBUTARY_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()), 2
+    if isinstance(fault, NotSetUp | SettingsError):
+        return str(fault), 2
+    if isinstance(fault, OSError) and fault.filename:
+        named = (n for n, value in os.environ.items() if n.startswith("TRIBUTARY_") and value == str(fault.filename))
+        return f"{next(named, 'a file')}: {fault.filename} cannot be used ({fault.strerror})", 2
+    if str(getattr(getattr(fault, "orig", fault), "sqlstate", "")).startswith(("28", "3D")):
+        return "no login: TRIBUTARY_DATABASE_NAME, …_PASSWORD or …_PASSWORD_FILE is wrong, or deploy.prepare not run", 3
+    return None

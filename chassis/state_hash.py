@@ -1,11 +1,11 @@
 """What a service's schema holds, as one hash a table: equal where two schemas hold the same, whenever it was written.
 
-A row counts as the JSON of its columns, sorted by name. Left out are the chassis' own tables, numbers the database
-gives out (identity columns) and moments at which something was written (`timestamptz` columns named …_at).
+A row counts as the JSON of its columns, sorted by name. Left out are the chassis' own tables, identity columns, moments
+of writing (`timestamptz` columns named …_at) and `Service.derived`, which a migration may have filled in otherwise.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ TABLES = text("""
 SELECT c.relname AS name,
   ARRAY(SELECT CAST(a.attname AS text) FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = ''
+        AND CAST(c.relname AS text) || '.' || a.attname <> ALL(CAST(:derived AS text[]))
         AND NOT (a.atttypid = CAST('timestamptz' AS regtype) AND right(a.attname, 3) = '_at') ORDER BY 1) AS columns,
   ARRAY(SELECT CAST(a.attname AS text) FROM pg_index i JOIN pg_attribute a
         ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
@@ -27,6 +28,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = :schema AND c.relkind = 'r' AND NOT c.relispartition AND c.relname <> ALL(CAST(:not AS text[]))
 ORDER BY 1
 """)
+Rows = AsyncIterator[tuple[str, bytes]]
 UTC = text("SELECT set_config('TimeZone', 'UTC', true)")
 
 
@@ -47,10 +49,11 @@ class Difference(msgspec.Struct, frozen=True):
     found: str
 
 
-async def state_hash(connection: AsyncConnection, schema: str) -> dict[str, str]:
-    """Table -> SHA-256, hexadecimal, of what it holds. Reads in the caller's transaction; any role that may read."""
+async def state_hash(connection: AsyncConnection, schema: str, derived: Sequence[str] = ()) -> dict[str, str]:
+    """Table -> SHA-256, hexadecimal, of what it holds, without the columns `derived` (`table.column`). Reads in the
+    caller's transaction; any role that may read."""
     found = {}
-    for table in await tables(connection, schema):
+    for table in await tables(connection, schema, derived):
         digest = hashlib.sha256()
         async for _, row in rows(connection, schema, table):
             digest.update(row)
@@ -58,8 +61,9 @@ async def state_hash(connection: AsyncConnection, schema: str) -> dict[str, str]
     return found
 
 
-async def tables(connection: AsyncConnection, schema: str) -> list[Table]:
-    listed = await connection.execute(TABLES, {"schema": schema, "not": sorted(chassis_tables())})
+async def tables(connection: AsyncConnection, schema: str, derived: Sequence[str] = ()) -> list[Table]:
+    values = {"schema": schema, "not": sorted(chassis_tables()), "derived": list(derived)}
+    listed = await connection.execute(TABLES, values)
     return [Table(r.name, tuple(r.columns), _key(r)) for r in listed.all() if r.columns]
 
 
@@ -67,7 +71,7 @@ def _key(row: Any) -> tuple[str, ...]:
     return tuple(row.key) if row.key and set(row.key) <= set(row.columns) else tuple(row.columns)
 
 
-async def rows(connection: AsyncConnection, schema: str, table: Table) -> AsyncIterator[tuple[str, bytes]]:
+async def rows(connection: AsyncConnection, schema: str, table: Table) -> Rows:
     """(key as JSON, SHA-256 of the row), sorted by the key's bytes."""
     await connection.execute(UTC)
     columns, key = (", ".join(f'"{name}"' for name in names) for names in (table.columns, table.key))
@@ -81,10 +85,12 @@ async def rows(connection: AsyncConnection, schema: str, table: Table) -> AsyncI
             yield row.key, bytes(row.hash)
 
 
-async def first_difference(one: tuple[AsyncConnection, str], other: tuple[AsyncConnection, str]) -> Difference | None:
-    """Between two schemas, table by table and key by key; None where they hold the same."""
-    mine = {t.name: t for t in await tables(*one)}
-    others = {t.name: t for t in await tables(*other)}
+async def first_difference(
+    one: tuple[AsyncConnection, str], other: tuple[AsyncConnection, str], derived: Sequence[str] = ()
+) -> Difference | None:
+    """Between two schemas, table by table and key by key; None where they hold the same but for `derived`."""
+    mine = {t.name: t for t in await tables(*one, derived)}
+    others = {t.name: t for t in await tables(*other, derived)}
     for name in sorted(mine.keys() | others.keys()):
         if name not in mine or name not in others:
             return Difference(name, "", "only in the first" if name in mine else "only in the second")
@@ -92,9 +98,6 @@ async def first_difference(one: tuple[AsyncConnection, str], other: tuple[AsyncC
         if found is not None:
             return Difference(name, *found)
     return None
-
-
-Rows = AsyncIterator[tuple[str, bytes]]
 
 
 async def _first_of(mine: Rows, others: Rows) -> tuple[str, str] | None:

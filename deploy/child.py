@@ -8,6 +8,7 @@ import ctypes
 import os
 import queue
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -165,6 +166,13 @@ def end(process: "Popen[bytes]", steps: Sequence[tuple[signal.Signals, float]]) 
             process.wait(seconds)
     process.kill()
     process.wait()
+
+
+def reason(said: str) -> str:
+    """The line of a program's output that says why it ended, for an error message of one line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\b(error|FATAL|PANIC):", line)]
+    return (errors or lines or ["it said nothing"])[-1][:300]
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -1,10 +1,10 @@
-"""Private keys in files that nobody else may read."""
+"""Keys in files: private ones that nobody else may read, and their public halves."""
 
 import os
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_public_key
 
 from chassis.audit_anchor import signing_key
 
@@ -24,3 +24,13 @@ def kept_key(path: Path) -> Ed25519PrivateKey:
         finally:
             new.unlink()
     return signing_key(path)
+
+
+def public_key(path: Path) -> Ed25519PublicKey:
+    """Of either half of the pair. Raises ValueError."""
+    if b"PRIVATE" in path.read_bytes():
+        return signing_key(path).public_key()
+    found = load_pem_public_key(path.read_bytes())
+    if not isinstance(found, Ed25519PublicKey):
+        raise ValueError("the audit key is not an Ed25519 key")
+    return found

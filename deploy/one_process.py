@@ -32,6 +32,8 @@ from deploy.postgres import EmbeddedPostgres
 from deploy.prepare import create_database, engine_for, prepare_database, prepare_topics
 from deploy.services import all_services
 
+AUDIT_KEY = "audit.key"
+"""In the folder of an embedded database."""
 Progress = Callable[[str], None]
 Login = Callable[[str], Mapping[str, Any]]
 """Principal -> its `security` for KafkaBus."""
@@ -137,7 +139,7 @@ async def one_process(
 
 def audit_signer(folder: Path) -> Signer:
     """Signs the audit log's heads with a key kept beside the data, and writes them there."""
-    return Signer(kept_key(folder / "audit.key"), folder / "audit-anchors.jsonl")
+    return Signer(kept_key(folder / AUDIT_KEY), folder / "audit-anchors.jsonl")
 
 
 def service_passwords(postgres: EmbeddedPostgres) -> str:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from deploy.child import LOOPBACK, DeployError, end, free_port, spawn, stop_at_exit, tail
+from deploy.child import LOOPBACK, DeployError, end, free_port, reason, spawn, stop_at_exit, tail
 from deploy.postgres_folder import ENVIRONMENT, Folder, hold, initialise, open_folder, wait_until_unused
 
 SETTINGS = {
@@ -150,7 +150,7 @@ class EmbeddedPostgres:
         self._process = None
         if b"Address already in use" in self.folder.log.read_bytes()[already_logged:]:
             return False
-        raise DeployError(f"PostgreSQL did not start; see {self.folder.log}\n{tail(self.folder.log)}")
+        raise DeployError(f"PostgreSQL did not start ({reason(tail(self.folder.log))}); see {self.folder.log}")
 
     def _becomes_ready(self, process: Popen[bytes]) -> bool:
         """False when the process ends instead."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.child import Account, DeployError
+from deploy.child import Account, DeployError, reason
 from deploy.postgres_binaries import must_be_ours, programs, public_folder, unprivileged_account
 
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
@@ -181,5 +181,5 @@ def _initdb(folder: Folder, fresh: Path) -> None:
         )
         if ran.returncode == 0:
             return
-        said = (ran.stdout + ran.stderr).decode(errors="replace")[-1500:]
-    raise DeployError(f"the database could not be made in {folder.home}; is the disk full?\n{said}")
+        said = (ran.stdout + ran.stderr).decode(errors="replace")
+    raise DeployError(f"the database could not be made in {folder.home} ({reason(said)}): free space or name another")

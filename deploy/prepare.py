@@ -16,12 +16,13 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis import migrate
-from chassis.bus import Bus
+from chassis.bus import Bus, BusUnavailable
 from chassis.bus_embedded import EmbeddedBus
 from chassis.run import make_bus, role_of
 from chassis.service import Service, all_topics
-from chassis.settings import Settings, secret
+from chassis.settings import Settings, explained, secret
 from deploy.access import TOPIC_ADMIN, TWIN, acls, principal_of, principals, with_twins
+from deploy.child import DeployError
 from deploy.kafka.grants import granting
 from deploy.services import all_services
 
@@ -130,7 +131,7 @@ DATABASE_ONLY = "--database-only"
 
 
 async def main(*, broker: bool = True) -> None:
-    """For containers: passwords are files under /run/secrets, one a service and server, and the superusers' own."""
+    """Passwords are files under /run/secrets, one a service and server; the superusers' own are named by settings."""
     settings, services = Settings(), all_services()
     admin = settings.model_copy(update={"database_name": "postgres"})
     await create_database(admin.database_url("postgres"), settings.database_name)
@@ -146,5 +147,31 @@ async def main(*, broker: bool = True) -> None:
     await engine.dispose()
 
 
+def said(fault: Exception) -> tuple[str, int] | None:
+    """What went wrong as one line, and the exit code; None: it is a bug."""
+    if isinstance(fault, DeployError | BusUnavailable):
+        return str(fault), 3
+    if isinstance(fault, OSError) and str(fault.filename).startswith(f"{SECRETS}/"):
+        return f"{fault.filename} cannot be read ({fault.strerror}): every service's password is a file there", 2
+    if (found := explained(fault)) is not None:
+        return found
+    if isinstance(fault, OSError):  # TimeoutError is one
+        where = "TRIBUTARY_DATABASE_HOST and TRIBUTARY_DATABASE_PORT"
+        return f"no PostgreSQL answers there: start it, or set {where} ({type(fault).__name__})", 3
+    return None
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code: 0 done, 2 settings are wrong, 3 it could not be done now."""
+    try:
+        asyncio.run(main(broker=DATABASE_ONLY not in arguments))
+    except Exception as fault:
+        if (found := said(fault)) is None:
+            raise
+        print(f"tributary: {found[0]}", file=sys.stderr)
+        return found[1]
+    return 0
+
+
 if __name__ == "__main__":
-    asyncio.run(main(broker=DATABASE_ONLY not in sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))

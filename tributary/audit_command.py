@@ -8,7 +8,11 @@ import typer
 app = typer.Typer(no_args_is_help=True, help="The log of who did or saw what: sign its heads, find its first break.")
 Services = Annotated[list[str] | None, typer.Option(help="Of this service; may be given again. Left out: of all.")]
 Data = Annotated[
-    Path | None, typer.Option(help="The folder of an embedded database. Left out: the deployment of TRIBUTARY_….")
+    Path | None,
+    typer.Option(
+        help="The folder of tributary allocate --data, with its key and anchors: whoever may write there can forge "
+        "them, so keep a copy of the anchors elsewhere. Left out: the deployment of TRIBUTARY_…."
+    ),
 ]
 
 
@@ -25,7 +29,12 @@ def verify(
     service: Services = None,
     data: Data = None,
     key: Annotated[Path | None, typer.Option(help="The signing key, PEM; its public half will do.")] = None,
-    anchors: Annotated[Path | None, typer.Option(help="Anchors written elsewhere; they must be here too.")] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of anchors kept elsewhere; each must be in the database too. Read beside the deployment's own."
+        ),
+    ] = None,
 ) -> None:
     """Walk every chain: hashes, gaps, heads, anchors. Exit code 1 at the first break, which is named."""
     from tributary import audits

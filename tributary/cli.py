@@ -47,7 +47,8 @@ def allocate(
     """Turn assessments into Individual Budgets through every stream."""
     from tributary import run
 
-    options = Options(bus=bus, council=council, data=data, kafka=kafka, errors=errors, quiet=quiet)
+    hint = "or use --bus embedded, or --kafka host:port"
+    options = Options(bus=bus, council=council, data=data, kafka=kafka, errors=errors, quiet=quiet, hint=hint)
     raise typer.Exit(run.allocate(cases, out, options))
 
 
@@ -106,12 +107,22 @@ def token(
     Left without --council it sees every council if it has a scope operations.…, and none otherwise.
     """
     from deploy.development_issuer import DevelopmentIssuer
+    from rulekit.council import councils as profiles
 
     if unknown := set(scope) - SCOPES.keys():
         typer.echo(f"tributary: --scope: there are {', '.join(SCOPES)}; not {len(unknown)} of these", err=True)
         raise typer.Exit(2)
+    if absent := set(council or ()) - profiles().keys():
+        says = f"{len(absent)} of these not set up here (see: tributary councils); the token is made all the same"
+        typer.echo(f"tributary: --council: {says}", err=True)
+    try:
+        issuer = DevelopmentIssuer.at(keys)
+    except (OSError, ValueError) as fault:
+        wrong = fault.strerror if isinstance(fault, OSError) else "its issuer.key is no Ed25519 key"
+        typer.echo(f"tributary: --keys: {keys} cannot be used ({wrong}): name a folder of your own", err=True)
+        raise typer.Exit(3) from None
     typer.echo("tributary: this is a token of the DEVELOPMENT issuer; whoever reads its key may make more", err=True)
-    typer.echo(DevelopmentIssuer.at(keys).token(name, scope, council, seconds=minutes * 60))
+    typer.echo(issuer.token(name, scope, council, seconds=minutes * 60))
 
 
 @app.command()

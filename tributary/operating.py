@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import audit
@@ -20,7 +21,7 @@ from chassis.database import Database
 from chassis.release import Operating
 from chassis.run import role_of
 from chassis.service import Service, SystemClock
-from chassis.settings import Settings, secret
+from chassis.settings import Settings, explained, secret
 from chassis.transaction import Transactions
 from contracts.refusal import STATUS, Refusal
 from deploy.child import DeployError
@@ -61,6 +62,11 @@ class Reached:
             raise Refusal("not_found", f"There is no such service. There are: {', '.join(self.operating)}.")
         return self.operating[service]
 
+    def service(self, name: str) -> Service:
+        """Raises Refusal not_found."""
+        self.of(name)
+        return self.services[name]
+
     def some(self, service: str) -> dict[str, Operating]:
         """That one, or all where none is named."""
         return {service: self.of(service)} if service else self.operating
@@ -80,7 +86,7 @@ async def reach(data: Path | None) -> AsyncIterator[Reached]:
             urls = {s.name: settings.database_url(role_of(s), _password(s)) for s in services}
             owner_url = settings.owner_url()
         else:
-            postgres = stack.enter_context(_kept(data))
+            postgres = stack.enter_context(kept(data))
             owner_url = postgres.url(postgres.superuser, postgres.password, EMBEDDED_DATABASE)
             password = service_passwords(postgres)
             urls = {s.name: postgres.url(role_of(s), password, EMBEDDED_DATABASE) for s in services}
@@ -99,9 +105,10 @@ def _password(service: Service) -> str:
     return secret(path) or "" if path.exists() else ""
 
 
-def _kept(data: Path) -> EmbeddedPostgres:
+def kept(data: Path) -> EmbeddedPostgres:
+    """The database that `tributary allocate --data` left there, started; none is made. Raises DeployError."""
     if not data.is_dir() or not open_folder(data).data.exists():
-        raise DeployError(f"{data} holds no database: name the folder given to tributary allocate --data")
+        raise DeployError(f"--data: {data} holds no database: name the folder given to tributary allocate --data")
     return EmbeddedPostgres.start(data)
 
 
@@ -117,6 +124,9 @@ def _operating(service: Service, database: Database, actor: str) -> Operating:
     return Operating(service.handlers, database, Transactions(database, service.name, SystemClock()), actor)
 
 
+DATABASE_FAULTS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
 def run(work: Callable[[Reached], Awaitable[int]], data: Path | None) -> int:
     """The exit code of `work`, or of what went wrong, said on standard error."""
 
@@ -129,11 +139,26 @@ def run(work: Callable[[Reached], Awaitable[int]], data: Path | None) -> int:
     except Refusal as refusal:
         print(f"tributary: {refusal.code}: {refusal.detail}", file=sys.stderr)
         return CANNOT_NOW if STATUS[refusal.code] == 503 else NOT_UNDERSTOOD
-    except (DeployError, BusUnavailable) as fault:
-        print(f"tributary: {fault}", file=sys.stderr)
-    except (SQLAlchemyError, OSError) as fault:  # a database's own words may hold what was asked for
-        print(f"tributary: the database did not answer as it should ({type(fault).__name__})", file=sys.stderr)
-    return CANNOT_NOW
+    except (DeployError, BusUnavailable, *DATABASE_FAULTS, OSError, ValueError) as fault:
+        if (found := why(fault)) is None:
+            raise
+        print(f"tributary: {found[0]}", file=sys.stderr)
+        return found[1]
+
+
+def why(fault: Exception) -> tuple[str, int] | None:
+    """What an operator can put right, as one line and the exit code; None: it is a bug."""
+    if isinstance(fault, DeployError | BusUnavailable):
+        return str(fault), CANNOT_NOW
+    if (found := explained(fault)) is not None:
+        return found
+    kind = type(getattr(fault, "orig", fault)).__name__  # a database's own words may hold what was asked for
+    if isinstance(fault, DBAPIError | asyncpg.PostgresError):
+        return f"the database did not answer as it should ({kind})", CANNOT_NOW
+    if isinstance(fault, (*DATABASE_FAULTS, OSError)):
+        where = "start it, set TRIBUTARY_DATABASE_HOST and TRIBUTARY_DATABASE_PORT, or name its folder with --data"
+        return f"no database answers ({kind}): {where}", CANNOT_NOW
+    return None
 
 
 def handle(text: str) -> tuple[str, int]:

@@ -12,7 +12,8 @@ class BusName(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """`data` None: a database for this run alone. `kafka` None: a broker is started where the bus is Kafka."""
+    """`data` None: a database for this run alone. `kafka` None: a broker is started where the bus is Kafka; `hint` is
+    what else the command takes where none can be."""
 
     bus: BusName = BusName.embedded
     council: str = "council-a"
@@ -20,3 +21,4 @@ class Options:
     kafka: str | None = None
     errors: Path | None = None
     quiet: bool = False
+    hint: str = "or use --bus embedded"

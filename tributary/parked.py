@@ -100,3 +100,13 @@ def resume(
     from tributary import parked_work
 
     raise typer.Exit(parked_work.resume(service, data, reason, park_them=park_them))
+
+
+@app.command()
+def practise(
+    data: Annotated[Path, typer.Option(help="The folder of tributary allocate --data: one for trying out.")],
+) -> None:
+    """Park two messages of a made-up person at payments, to try these commands on. Never in a real deployment."""
+    from tributary.practise import practise as park
+
+    raise typer.Exit(park(data))

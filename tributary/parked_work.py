@@ -63,7 +63,7 @@ def release(order: Order, data: Path | None) -> int:
     async def work(reached: Reached) -> int:
         planned = [
             (name, person)
-            for name, choice in _choices(order, reached).items()
+            for name, choice in (await _choices(order, reached)).items()
             for person in await reached.of(name).planned(choice)
         ]
         if not order.do:
@@ -76,17 +76,39 @@ def release(order: Order, data: Path | None) -> int:
     return run(work, data)
 
 
-def _choices(order: Order, reached: Reached) -> dict[str, Choice]:
-    """Service -> whose messages to release there."""
-    if order.messages:
-        ids: dict[str, list[int]] = {}
-        for name, number in map(handle, order.messages):
-            ids.setdefault(name, []).append(number)
-        return {name: Choice(ids=tuple(numbers)) for name, numbers in ids.items()}
+async def _choices(order: Order, reached: Reached) -> dict[str, Choice]:
+    """Service -> whose messages to release there. Raises Refusal."""
     choice = order.choice
-    if not (choice.people or choice.reason or choice.everybody):
-        raise Refusal("missing_field", "Say whose: SERVICE:NUMBER, --person, --reason or --all.")
+    some = bool(choice.people or choice.reason)
+    if order.messages:
+        if some or choice.everybody or order.service:
+            raise Refusal("invalid_field", "Say SERVICE:NUMBER … alone, or --service, --person, --reason and --all.")
+        return await _of_messages(order.messages, reached)
+    if some == choice.everybody:
+        what = (
+            "--all is everybody: leave out --person and --reason."
+            if some
+            else "Say whose: SERVICE:NUMBER, --person, --reason or --all."
+        )
+        raise Refusal("invalid_field" if some else "missing_field", what)
     return dict.fromkeys(reached.some(order.service), choice)
+
+
+async def _of_messages(handles: Sequence[str], reached: Reached) -> dict[str, Choice]:
+    """Every one must be parked now: what was mistyped is not to look as if it were done."""
+    ids: dict[str, list[int]] = {}
+    for name, number in map(handle, handles):
+        ids.setdefault(name, []).append(number)
+    for name, numbers in ids.items():
+        found = {
+            one.id: one.ended for one in await reached.of(name).listed(Wanted(ids=tuple(numbers), most=len(numbers)))
+        }
+        for number in numbers:
+            if number not in found:
+                raise Refusal("not_found", f"There is no {name}:{number}: see tributary parked list.")
+            if found[number] is not None:
+                raise Refusal("not_parked", f"{name}:{number} is not parked any more: it was {found[number]}.")
+    return {name: Choice(ids=tuple(numbers)) for name, numbers in ids.items()}
 
 
 async def _release(reached: Reached, planned: Sequence[tuple[str, Person]], order: Order) -> int:

@@ -28,7 +28,7 @@ def replay(order: Order, data: Path | None) -> int:
     async def work(reached: Reached) -> int:
         if order.mode == Mode.redrive:
             return await _redrive(order, reached)
-        services = [reached.services[order.service]] if order.service else list(reached.services.values())
+        services = [reached.service(order.service)] if order.service else list(reached.services.values())
         same = [await _look(order, reached, service) for service in services if service.handlers.subscriptions]
         if not same:
             raise Refusal("cannot_replay", "This service reads no events: it holds what was entered, not what follows.")

@@ -25,6 +25,7 @@ from rulekit.council import councils
 from tributary.allocate import CHUNK, open_allocation, output_line
 from tributary.case_lines import BadLine, Case, Reader
 from tributary.options import BusName, Options
+from tributary.output import writing
 
 DONE, REFUSED_LINES, NOT_UNDERSTOOD, CANNOT_NOW = 0, 1, 2, 3
 CANNOT_NOW_STATUS = 503
@@ -43,8 +44,15 @@ def allocate(cases: Path, out: Path | None, options: Options) -> int:
     if options.council not in councils():
         print("tributary: --council: no council of this name is set up; see: tributary councils", file=sys.stderr)
         return NOT_UNDERSTOOD
+    if options.kafka is not None and options.bus != BusName.kafka:
+        print("tributary: --kafka: say --bus kafka too, or leave it out", file=sys.stderr)
+        return NOT_UNDERSTOOD
     try:
-        with _reading(cases) as lines, _writing(out) as sink, _writing(options.errors) as errors:
+        with (
+            _reading(cases) as lines,
+            writing(out, "--out") as sink,
+            writing(options.errors, "--errors") as errors,
+        ):
             bad = asyncio.run(_allocate(lines, sink, options))
             if options.errors is not None:
                 errors.write(b"".join(msgspec.json.encode(one.as_dict()) + b"\n" for one in bad))
@@ -52,9 +60,17 @@ def allocate(cases: Path, out: Path | None, options: Options) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (DeployError, BusUnavailable, OSError) as fault:
-        print(f"tributary: {fault}", file=sys.stderr)
+        print(f"tributary: {_why(fault, options)}", file=sys.stderr)
         return CANNOT_NOW
     return _report(bad)
+
+
+def _why(fault: Exception, options: Options) -> str:
+    if isinstance(fault, BusUnavailable) and options.kafka is not None:
+        return f"--kafka: no broker answers at {options.kafka}: name one that runs, as host:port"
+    if isinstance(fault, OSError):
+        return f"the run could not be finished ({fault.strerror or type(fault).__name__}): put that right and try again"
+    return str(fault)
 
 
 def _report(bad: list[BadLine]) -> int:
@@ -94,21 +110,12 @@ def _reading(path: Path) -> Iterator[list[bytes]]:
     if str(path) == "-":
         yield sys.stdin.buffer.readlines()
     else:
-        with path.open("rb") as file:
-            yield file.readlines()
-
-
-@contextlib.contextmanager
-def _writing(path: Path | None) -> Iterator[BinaryIO]:
-    """To a file through a neighbour that is renamed at the end, so that half a run never looks like a whole one."""
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        yield file
-    partial.replace(path)
+        try:
+            with path.open("rb") as file:
+                lines = file.readlines()
+        except OSError as fault:
+            raise DeployError(f"{path} cannot be read ({fault.strerror}): name a file of cases, or -") from None
+        yield lines
 
 
 @asynccontextmanager
@@ -123,7 +130,7 @@ async def deployment(options: Options, progress: object) -> AsyncIterator[OnePro
         if options.bus == BusName.kafka and kafka is None:
             say("Kafka")
             if problem := missing_tools():
-                raise DeployError(f"{problem} Or use --bus embedded, or --kafka host:port.")
+                raise DeployError(f"{problem}; {options.hint}")
             kafka = stack.enter_context(EmbeddedKafka.start(None)).bootstrap
         bootstrap = kafka if options.bus == BusName.kafka else None
         async with one_process(postgres, kafka=bootstrap, progress=say) as started:

@@ -112,7 +112,7 @@ async def opened(bus_name: str) -> AsyncIterator[House]:
 
 def _kafka(stack: ExitStack) -> EmbeddedKafka:
     if problem := missing_tools():
-        raise DeployError(f"{problem} Or use --bus embedded.")
+        raise DeployError(f"{problem}; or use --bus embedded")
     return stack.enter_context(EmbeddedKafka.start())
 
 

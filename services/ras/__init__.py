@@ -28,4 +28,5 @@ service = Service(
     sampled=((telemetry.OLDEST_OPEN, OLDEST_OPEN),),
     commands=commands,
     insert_only=("acceptance",),
+    derived=("stream_answer.answer",),
 )

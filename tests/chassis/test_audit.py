@@ -72,7 +72,10 @@ async def log(shared: tuple[Probe, str], signer: Signer, postgres: EmbeddedPostg
     probe, name = shared
     log = Log(probe, signer, lambda sql: ask_server(postgres, sql, name))
     await log.tamper("TRUNCATE probe.audit, probe.audit_anchor")
-    await log.tamper("UPDATE probe.audit_head SET next = 0, hash = ''")
+    await log.tamper(
+        f"""INSERT INTO probe.audit_head (shard, hash) SELECT generate_series(0, {audit.SHARDS - 1}), '\\x'
+            ON CONFLICT (shard) DO UPDATE SET next = 0, hash = ''"""
+    )
     await log.write("seen", "finalised", "accepted")
     async with probe.transactions() as tx:
         for n in range(20):
@@ -134,6 +137,7 @@ CASES = {
     ),
     "the last entry missing": (f"DELETE FROM probe.audit WHERE {HERE} = 3", "its head is not its last entry"),
     "the head put back": (f"UPDATE probe.audit_head SET next = 2 WHERE shard = {SHARD}", "ends before anchor 1"),
+    "a head missing": (f"DELETE FROM probe.audit_head WHERE shard = {SHARD}", f"shard {SHARD}: its head is missing"),
     "an entry after the head": (f"INSERT INTO probe.audit VALUES ({SHARD}, 4, 'x', 'x')", "beyond a head"),
     "an anchor changed": ("UPDATE probe.audit_anchor SET body = replace(body, '20', '21')", "anchor 1 is not signed"),
     "a signature changed": ("UPDATE probe.audit_anchor SET signature = 'x'", "anchor 1 is not signed"),
@@ -194,7 +198,7 @@ async def test_anchors_are_written_to_the_log_and_the_file(log: Log) -> None:
     with capture_logs() as lines:
         async with log.probe.transactions() as tx:
             made = await anchor(tx, "probe", log.signer)
-    assert [(line["event"], line["anchor"]) for line in lines] == [("audit_anchor", made.body)]
+    assert [(line["event"], msgspec.convert(line, Anchor)) for line in lines] == [("audit_anchor", made)]
     assert log.signer.file is not None
     assert msgspec.json.decode(log.signer.file.read_bytes().splitlines()[-1], type=Anchor) == made
     assert log.signer.file.stat().st_mode & 0o777 == 0o600

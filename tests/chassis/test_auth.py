@@ -22,7 +22,6 @@ from chassis.auth import (
     DEVELOPMENT_ISSUER,
     NOBODY,
     Caller,
-    NotSetUp,
     Verifier,
     allowed,
     verifier_of,
@@ -30,7 +29,7 @@ from chassis.auth import (
 from chassis.auth_keys import FixedKeys, read_keys
 from chassis.run import app_of
 from chassis.service import Deps, Service
-from chassis.settings import Settings
+from chassis.settings import NotSetUp, Settings
 from chassis.web import PROBLEM, build_app
 from contracts.scopes import SCOPES
 from deploy.development_issuer import KEY, DevelopmentIssuer

@@ -51,6 +51,44 @@ async def test_by_the_command_line(desk: Desk) -> None:
     assert json.loads((await desk.cli("parked", "list", "--json")).stdout) == []
 
 
+async def test_what_does_not_exist_is_not_called_done(desk: Desk) -> None:
+    desk.bad = {1}
+    await desk.take(ONE, 1)
+    for command in ("rebuild", "shadow", "redrive"):
+        unknown = await desk.cli("replay", "--mode", command, "--service", "nosuch", "--all")
+        assert unknown.exit_code == 2, unknown.exception
+        assert unknown.stderr.startswith("tributary: not_found: There is no such service. There are: assessment, ")
+
+
+async def test_a_release_of_what_is_not_parked_is_refused(desk: Desk) -> None:
+    """And so is one that says two things: nobody is released by it, those that are named rightly neither."""
+    desk.bad = {1}
+    await desk.take(ONE, 1)
+    await desk.take(OTHER, 1)
+    desk.bad = set()
+    refused = {
+        ("payments:99999",): "not_found: There is no payments:99999: see tributary parked list.",
+        ("payments:1", "payments:99999"): "not_found: There is no payments:99999: see tributary parked list.",
+        ("payments:1", "--all"): "invalid_field: Say SERVICE:NUMBER … alone",
+        ("payments:1", "--person", str(OTHER)): "invalid_field: Say SERVICE:NUMBER … alone",
+        ("payments:1", "--reason", "handler_KeyError"): "invalid_field: Say SERVICE:NUMBER … alone",
+        ("payments:1", "--service", "payments"): "invalid_field: Say SERVICE:NUMBER … alone",
+        ("--all", "--person", str(ONE)): "invalid_field: --all is everybody",
+        (): "missing_field: Say whose",
+    }
+    for arguments, says in refused.items():
+        for do in ((), ("--yes",)):
+            done = await desk.cli("parked", "release", *arguments, *do)
+            assert (done.exit_code, done.stdout) == (2, ""), arguments
+            assert done.stderr.startswith(f"tributary: {says}"), arguments
+    assert await desk.held(ONE) == await desk.held(OTHER) == []
+    assert (await desk.cli("parked", "release", "payments:1", "--yes", "-q")).exit_code == 0
+    again = await desk.cli("parked", "release", "payments:1", "--yes")
+    assert (again.exit_code, again.stderr) == (
+        2, "tributary: not_parked: payments:1 is not parked any more: it was released.\n",
+    )  # fmt: skip
+
+
 async def test_a_body_is_shown_for_a_reason_only_and_that_is_audited(desk: Desk) -> None:
     desk.bad = {1}
     await desk.take(ONE, 1)

@@ -100,6 +100,19 @@ async def test_a_rebuild_from_the_log(postgres: EmbeddedPostgres, lived: str) ->
 RAS = next(s for s in READERS if s.name == "ras")
 
 
+async def test_a_rebuild_of_what_an_older_release_kept_is_the_same(postgres: EmbeddedPostgres, lived: str) -> None:
+    """Migration 0004 filled the new column with whole decisions; today's code keeps them without their reasons."""
+    changed = await ask_server(postgres, "UPDATE ras.stream_answer SET answer = payload RETURNING 1", lived)
+    assert changed
+    found = await Replay(RAS, owner_url(postgres, lived), SCHEMAS, "tester").rebuild()
+    assert found.identical, found.differs
+    await ask_server(postgres, "UPDATE ras.stream_answer SET payload = payload || ' '", lived)
+    found = await Replay(RAS, owner_url(postgres, lived), SCHEMAS, "tester").rebuild()
+    assert found.differs is not None
+    assert found.differs.table == "stream_answer", "the decision itself counts"
+    await ask_server(postgres, "UPDATE ras.stream_answer SET payload = answer", lived)
+
+
 async def test_a_rebuild_names_the_row_that_differs(postgres: EmbeddedPostgres, lived: str) -> None:
     url = owner_url(postgres, lived)
     (row,) = await ask_server(postgres, "SELECT assessment_ref AS ref FROM ras.budget_case ORDER BY 1 LIMIT 1", lived)
@@ -115,7 +128,7 @@ async def test_a_rebuild_names_the_row_that_differs(postgres: EmbeddedPostgres, 
 async def hashes(url: str) -> dict[str, str]:
     engine = engine_for(url)
     async with engine.connect() as connection:
-        found = await state_hash(connection, "ras")
+        found = await state_hash(connection, "ras", RAS.derived)
     await engine.dispose()
     return found
 
