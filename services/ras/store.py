@@ -53,9 +53,9 @@ INSERT INTO budget_case (assessment_ref, budget_id, person_ref, correlation_id, 
 SELECT * FROM {ARRAYS} ORDER BY g.assessment_ref ON CONFLICT (assessment_ref) DO NOTHING RETURNING 1
 """
 UPDATE = f"""
-UPDATE budget_case c SET correlation_id = g.correlation_id, late = g.late,
-  asked = coalesce(g.asked, c.asked), asked_at = g.asked_at, position = coalesce(g.position, c.position), supplied_revision = g.supplied_revision,
-  proposed = coalesce(g.proposed, c.proposed), superseded = g.superseded, next_due = g.next_due,
+UPDATE budget_case c SET correlation_id = g.correlation_id, asked = coalesce(g.asked, c.asked),
+  asked_at = g.asked_at, position = coalesce(g.position, c.position), supplied_revision = g.supplied_revision,
+  proposed = coalesce(g.proposed, c.proposed), late = g.late, superseded = g.superseded, next_due = g.next_due,
   revision = g.revision, state = g.state
 FROM {ARRAYS} WHERE c.assessment_ref = g.assessment_ref
 """
