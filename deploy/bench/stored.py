@@ -39,7 +39,7 @@ async def fill(url: str, services: Sequence[Service], people: int, progress: Cal
         for first in range(1, copies + 1, AT_ONCE):
             last = min(copies, first + AT_ONCE - 1)
             for schema, table, columns in tables:
-                await connection.execute(_copy(schema, table, columns, first, last))
+                await connection.execute(_copy(schema, table, columns, there, range(first, last + 1)))
             progress(there * (last + 1))
         await connection.execute("DROP SCHEMA seed CASCADE")
         await connection.execute("ANALYZE")
@@ -66,22 +66,23 @@ async def _tables(connection: "asyncpg.Connection[Any]", schema: str) -> list[tu
     return [(schema, table, columns) for table, columns in found.items()]
 
 
-def _copy(schema: str, table: str, columns: dict[str, str], first: int, last: int) -> str:
-    values = ", ".join(_value(table, column, kind) for column, kind in columns.items())
+def _copy(schema: str, table: str, columns: dict[str, str], there: int, copies: range) -> str:
+    """`there` people are stored already, some of them as copies: new ids must not be theirs."""
+    values = ", ".join(_value(schema, table, column, kind, there) for column, kind in columns.items())
     return (
         f"INSERT INTO {schema}.{table} ({', '.join(columns)}) SELECT {values} "
-        f"FROM seed.{schema}_{table} s CROSS JOIN generate_series({first}, {last}) k"
+        f"FROM seed.{schema}_{table} s CROSS JOIN generate_series({copies.start}, {copies.stop - 1}) k"
     )
 
 
-def _value(table: str, column: str, kind: str) -> str:
+def _value(schema: str, table: str, column: str, kind: str, there: int) -> str:
     if kind == "uuid":
         old = f"replace(s.{column}::text, '-', '')"
-        return f"(left({old}, 12) || substr(md5(s.{column}::text || k), 13))::uuid"
+        return f"(left({old}, 12) || substr(md5(s.{column}::text || {there} || k), 13))::uuid"
     if column == "assessment_id":
-        return "s.assessment_id || '-' || k"
+        return f"s.assessment_id || '-{there}-' || k"
     if table == "outbox" and column == "off":
-        return "-(s.off + 1 + k * 1000000)"  # before everything: sent long ago
+        return f"-(abs(s.off) + k * (SELECT max(abs(off)) + 1 FROM seed.{schema}_outbox))"  # sent long ago
     if table == "outbox" and column == "payload":
         return "''::bytea"
     return f"s.{column}"
