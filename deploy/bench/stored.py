@@ -11,7 +11,10 @@ import asyncpg
 
 from chassis.service import Service
 
-LEFT_ALONE = {"alembic_version", "outbox_head", "outbox_cursor", "consumer_fence", "audit_head", "parked"}
+AUDIT = {"audit", "audit_head", "audit_anchor"}
+"""A chain by hash: a copy of it would be a broken one."""
+
+LEFT_ALONE = {"alembic_version", "outbox_head", "outbox_cursor", "consumer_fence", "parked", *AUDIT}
 AT_ONCE = 20
 COLUMNS = """
 SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c
