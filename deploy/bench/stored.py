@@ -85,7 +85,10 @@ def _value(schema: str, table: str, column: str, kind: str, there: int) -> str:
     if column == "assessment_id":
         return f"s.assessment_id || '-{there}-' || k"
     if table == "outbox" and column == "off":
-        return f"-(abs(s.off) + k * (SELECT max(abs(off)) + 1 FROM seed.{schema}_outbox))"  # sent long ago
+        ends = (
+            f"(SELECT least(min(off), 0) AS low, max(off) - least(min(off), 0) + 1 AS many FROM seed.{schema}_outbox)"
+        )
+        return f"(SELECT low - 1 - (s.off - low) - (k - 1) * many FROM {ends} e)"  # below all there is: sent long ago
     if table == "outbox" and column == "payload":
         return "''::bytea"
     return f"s.{column}"
