@@ -85,10 +85,9 @@ def _value(schema: str, table: str, column: str, kind: str, there: int) -> str:
     if column == "assessment_id":
         return f"s.assessment_id || '-{there}-' || k"
     if table == "outbox" and column == "off":
-        ends = (
-            f"(SELECT least(min(off), 0) AS low, max(off) - least(min(off), 0) + 1 AS many FROM seed.{schema}_outbox)"
-        )
-        return f"(SELECT low - 1 - (s.off - low) - (k - 1) * many FROM {ends} e)"  # below all there is: sent long ago
+        low = f"(SELECT least(min(off), 0) FROM seed.{schema}_outbox)"
+        many = f"(SELECT max(off) + 1 - {low} FROM seed.{schema}_outbox)"
+        return f"{low} - 1 - (s.off - {low}) - (k - 1) * {many}"  # below all there is: sent long ago
     if table == "outbox" and column == "payload":
         return "''::bytea"
     return f"s.{column}"
