@@ -8,10 +8,11 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -42,28 +43,37 @@ class EmbeddedPostgres:
     host = LOOPBACK
     superuser = "postgres"
 
-    def __init__(self, folder: Folder, *, throwaway: bool, fast: bool) -> None:
+    def __init__(self, folder: Folder, settings: Mapping[str, str], *, throwaway: bool) -> None:
         """Use `start`."""
         self.folder = folder
         self.password = ""
         self.port = 0
         self._throwaway = throwaway
-        self._settings = SETTINGS | (FAST if fast else {}) | {"cluster_name": folder.name}
+        self._settings = {**SETTINGS, **settings, "cluster_name": folder.name}
         self._process: Popen[bytes] | None = None
         self._lock: int | None = None
         self._forget = stop_at_exit(self.stop)
 
     @classmethod
-    def start(cls, data_dir: Path | None = None, *, throwaway: bool = False, fast: bool = False) -> Self:
+    def start(
+        cls,
+        data_dir: Path | None = None,
+        *,
+        throwaway: bool = False,
+        fast: bool = False,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> Self:
         """Make the cluster in `data_dir` if there is none, start it, and wait until it answers.
 
         `throwaway`, or no `data_dir`: a new temporary folder, removed on stop. `fast` gives up safety against
-        a crash of the machine and is for those only. Raises DeployError, saying what to do next.
+        a crash of the machine and is for those only. `settings` of the server come over SETTINGS. Raises
+        DeployError, saying what to do next.
         """
         throwaway = throwaway or data_dir is None
         if fast and not throwaway:
             raise DeployError("fast=True may lose data: use it with throwaway=True only")
-        server = cls(open_folder(None if throwaway else data_dir), throwaway=throwaway, fast=fast)
+        given = {**(FAST if fast else {}), **settings}
+        server = cls(open_folder(None if throwaway else data_dir), given, throwaway=throwaway)
         try:
             server._lock = hold(server.folder)
             initialise(server.folder)

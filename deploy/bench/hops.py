@@ -6,6 +6,9 @@ import uuid
 from dataclasses import dataclass
 from typing import NamedTuple
 
+SERVER = {"shared_buffers": "2GB", "max_wal_size": "16GB", "checkpoint_timeout": "15min"}
+"""PostgreSQL as set up for a database of some size, for the peers and for ours; commits stay durable."""
+
 GROUPS = tuple(f"g{n}" for n in range(7))
 COMBINER = "combiner"
 ASSESSMENTS, DECISIONS, BUDGETS = "peer.assessments", "peer.decisions", "peer.budgets"

@@ -23,6 +23,7 @@ from chassis.database import Database
 from chassis.run import Running, role_of, settle
 from chassis.service import Service
 from chassis.settings import DEVELOPMENT_PEPPER
+from deploy.bench import hops
 from deploy.child import DeployError, end, spawn, tail
 from deploy.kafka import EmbeddedKafka, missing_tools
 from deploy.one_process import service_passwords
@@ -78,7 +79,7 @@ async def opened(bus_name: str) -> AsyncIterator[House]:
     services = all_services()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tributary-bench-")))
-        postgres = stack.enter_context(EmbeddedPostgres.start())
+        postgres = stack.enter_context(EmbeddedPostgres.start(settings=hops.SERVER))
         kafka = _kafka(stack) if bus_name == "kafka" else None
         password = service_passwords(postgres)
         await create_database(postgres.url(postgres.superuser, postgres.password, "postgres"), DATABASE)

@@ -65,7 +65,7 @@ async def _bench(options: Options) -> Report:
             )
         bars.named("starting", 1)
         async with opened(options.bus) as house, driving(house) as driver:
-            await driver.throughput("warm", WARM_UP, bars.named("warming up", WARM_UP))
+            await driver.throughput("first", WARM_UP, bars.named("the first people", WARM_UP))
             for n, people in enumerate(options.stored):
                 await _ours(options, report, house, driver, people, bars)
                 if n == 0:
@@ -78,6 +78,7 @@ async def _bench(options: Options) -> Report:
 async def _ours(options: Options, report: Report, house: House, driver: Driver, people: int, bars: "_Bars") -> None:
     """One measured run with `people` stored."""
     there = await stored.fill(house.superuser_url, all_services(), people, bars.named("people stored", people))
+    await driver.throughput(f"warm{people}", WARM_UP, bars.named("warming up", WARM_UP))
     before = await measures.read(house.processes(), house.superuser_url)
     rate = await driver.throughput(f"run{people}", options.people, bars.named("budgets", options.people))
     report.by_stored[there] = rate
@@ -87,7 +88,7 @@ async def _ours(options: Options, report: Report, house: House, driver: Driver, 
 
 async def _peer(rate: Rate, count: int, bars: "_Bars", name: str) -> float:
     """A peer on a broker and a server of its own, warmed up by a tenth of the work."""
-    with EmbeddedKafka.start() as kafka, EmbeddedPostgres.start() as postgres:
+    with EmbeddedKafka.start() as kafka, EmbeddedPostgres.start(settings=hops.SERVER) as postgres:
         url = postgres.url(postgres.superuser, postgres.password, "postgres")
         bus = KafkaBus(kafka.bootstrap, partitions=hops.PARTITIONS)
         await bus.create_topics(hops.TOPICS)
